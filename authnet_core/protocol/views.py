@@ -13,7 +13,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Common shape: immutable, fields by name, unknown fields ignored."""
 
 
-class StatusView(View):
+class StatusView(View, frozen=True, kw_only=True):
     chain_id: str
     network_id: str
     dev: bool
@@ -24,7 +24,7 @@ class StatusView(View):
     observers: tuple[str, ...] = ()
 
 
-class MemberView(View):
+class MemberView(View, frozen=True, kw_only=True):
     index: int
     operator: str
     identity: str
@@ -37,7 +37,7 @@ class MemberView(View):
     """Epoch service key, empty until the member's first ENCKEY."""
 
 
-class EpochView(View):
+class EpochView(View, frozen=True, kw_only=True):
     epoch: int
     n: int
     k: int
@@ -49,13 +49,13 @@ class EpochView(View):
     """A_e of epochs.md; 0 for the first epoch."""
 
 
-class AudienceView(View):
+class AudienceView(View, frozen=True, kw_only=True):
     aud: str
     mode: str
     """`bound` or `two-round`."""
 
 
-class VerifierView(View):
+class VerifierView(View, frozen=True, kw_only=True):
     name: str
     version: int
     issuer: str
@@ -70,7 +70,7 @@ class VerifierView(View):
     removed: bool = False
 
 
-class DealView(View):
+class DealView(View, frozen=True, kw_only=True):
     e: str
     pok: str
     root: str
@@ -80,7 +80,7 @@ class DealView(View):
     height: int
 
 
-class SessionView(View):
+class SessionView(View, frozen=True, kw_only=True):
     """The whole record of one key generation session."""
 
     sid: str
@@ -117,12 +117,12 @@ class SessionView(View):
     """Height of the state this view was read from."""
 
 
-class SessionsView(View):
+class SessionsView(View, frozen=True, kw_only=True):
     open: tuple[SessionView, ...]
     recent: tuple[SessionView, ...] = ()
 
 
-class RetainedView(View):
+class RetainedView(View, frozen=True, kw_only=True):
     sid: str
     epoch: int
     counter: int
@@ -130,7 +130,7 @@ class RetainedView(View):
     final_ms: int
 
 
-class EncKeyView(View):
+class EncKeyView(View, frozen=True, kw_only=True):
     """Counters for which a member has an encryption key waiting: [first, last], empty if last < first."""
 
     index: int
@@ -139,13 +139,13 @@ class EncKeyView(View):
     service_key: str = ""
 
 
-class EncKeysView(View):
+class EncKeysView(View, frozen=True, kw_only=True):
     next_counter: int
     """The counter of the next session to start."""
     members: tuple[EncKeyView, ...]
 
 
-class KeyView(View):
+class KeyView(View, frozen=True, kw_only=True):
     index: int
     curve: str
     Y: str
@@ -161,12 +161,12 @@ class KeyView(View):
     holders: tuple[int, ...] = ()
 
 
-class AccountView(View):
+class AccountView(View, frozen=True, kw_only=True):
     account_id: str
     keys: tuple[KeyView, ...]
 
 
-class PoolView(View):
+class PoolView(View, frozen=True, kw_only=True):
     curve: str
     free: int
     assigned: int
@@ -179,5 +179,5 @@ class PoolView(View):
     """Free keys kept for logins."""
 
 
-class ParamsView(View):
+class ParamsView(View, frozen=True, kw_only=True):
     values: dict[str, int]
