@@ -1,0 +1,54 @@
+# The commands of the project. `make demo` on a fresh clone does its own set-up.
+SHELL := /bin/bash
+PY := .venv/bin/python
+AUTHNET := .venv/bin/authnet
+KILLS ?= 50
+SEED ?= 1
+NODES ?= 5
+PORT ?= 8788
+
+# Processes and tests import our packages often: compile them once.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo test check bench soak sim up down status clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## Python, Go and npm packages below this folder; a second run takes no time
+	@scripts/setup.sh
+
+demo: setup ## start five nodes and tell the story of a login, with real calls
+	@$(PY) -m localnet.demo --nodes $(NODES) --base-port $(PORT)
+
+up: setup ## start a local network of NODES nodes on PORT
+	@$(AUTHNET) localnet up --nodes $(NODES) --base-port $(PORT)
+
+down: ## stop it; its folder stays, `make up` resumes it
+	@$(AUTHNET) localnet down
+
+status: ## what the local network is doing
+	@$(AUTHNET) localnet status
+
+test: setup ## everything: contracts, unit, vectors, simulator, processes (under 12 minutes)
+	@if [ -e contracts/package.json ]; then npm --prefix contracts test --silent; fi
+	@$(PY) -m pytest
+
+check: setup ## ruff, mypy, import rules, layout rules
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+	@$(PY) -m pytest -q tests/unit/test_layout.py
+
+bench: setup ## measure; writes bench/out/latest.json
+	@$(PY) -m bench
+
+soak: setup ## kill processes under load: KILLS=50 SEED=1
+	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)
+
+sim: setup ## long sweep of the key generation simulator
+	@$(PY) -m pytest -q tests/sim -m "soak or not soak"
+
+clean: ## stop the local network and delete all that set-up and runs made
+	@if [ -x $(AUTHNET) ]; then $(AUTHNET) localnet down; fi
+	@rm -rf .venv .cache .localnet* contracts/node_modules tests/torusjs/node_modules build *.egg-info
