@@ -1,0 +1,1 @@
+"""Pure cryptography: no I/O, no clock, no logging."""
