@@ -1,0 +1,1 @@
+"""Compiled contracts, written by contracts/compile.mjs."""
