@@ -1,7 +1,7 @@
 """What one session keeps on disk, in two groups with a data key each.
 
-`run` (seed, deal, per-dealer shares, what was signed) goes after FINAL plus a grace. `keep` (this node's encryption
-key of the session, bundles and point lists) goes when all members hold, or RETAIN is over: dkg.md step 8.
+`brief` (seed, deal, per-dealer shares, what was signed) goes after FINAL plus a grace. `retained` (this node's
+encryption key of the session, bundles and point lists) goes when all members hold, or RETAIN is over: dkg.md step 8.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from p2p_dkg.keystore.datakeys import DataKey
 from p2p_dkg.keystore.files import make_folder, read_file, sync_folder, write_durably
 from p2p_dkg.keystore.sealing import Box
 
-RUN, KEEP = "run", "keep"
-GROUPS = (RUN, KEEP)
+BRIEF, RETAINED = "brief", "retained"
+GROUPS = (BRIEF, RETAINED)
 
 
 class SessionFiles:
@@ -72,10 +72,10 @@ class SessionFiles:
             sync_folder(self._folder.parent)
 
     def reveal(self) -> list[bytes]:
-        """Data keys and contents of `run`, for the leak test of a development network."""
+        """Data keys and contents of `brief`, for the leak test of a development network."""
         found = [box.key for key in self._keys.values() if (box := key.load()) is not None]
-        for name in self.names(RUN):
-            content = self.get(RUN, name)
+        for name in self.names(BRIEF):
+            content = self.get(BRIEF, name)
             if content is not None:
                 found.append(content)
         return found
