@@ -1,0 +1,125 @@
+"""Reads the registry contract at a given block, and builds the calls that write to it.
+
+Reads are pinned to a block hash, so that a re-organisation in the middle gives an error, never a mixture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from authnet_core.crypto.secp256k1 import decompress
+from authnet_core.errors import AuthnetError, Code, ConfigError
+from authnet_core.protocol.registration import Registration, SigningRequest
+from authnet_runtime.ethereum import BlockRef, Ethereum, artifact
+from authnet_runtime.registry_state import EpochState, VerifierState, read_epoch, read_verifier
+
+_PAGE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that nodes care about, at one block."""
+
+    block: BlockRef
+    epochs: tuple[EpochState, ...]
+    verifiers: tuple[VerifierState, ...]
+
+
+def registration_fields(entry: Registration) -> dict[str, Any]:
+    """The contract's `Registration` struct."""
+    point = decompress(bytes.fromhex(entry.identity))
+    return {
+        "identityX": int.from_bytes(point[:32], "big"),
+        "identityY": int.from_bytes(point[32:], "big"),
+        "consensus": bytes.fromhex(entry.consensus),
+        "peerId": entry.peer_id,
+        "cometId": bytes.fromhex(entry.comet_id),
+        "p2pAddress": entry.p2p_addr,
+        "cometAddress": entry.comet_addr,
+        "endpoint": entry.endpoint,
+    }
+
+
+class Registry:
+    """The contract at one address. Every method raises AuthnetError (UNAVAILABLE, REGISTRY_REFUSED)."""
+
+    def __init__(self, ethereum: Ethereum, address: str) -> None:
+        self.ethereum = ethereum
+        self.address = address.lower()
+        checksum = ethereum.w3.to_checksum_address(address)
+        self._contract = ethereum.w3.eth.contract(address=checksum, abi=artifact()["abi"], decode_tuples=True)
+
+    @property
+    def functions(self) -> Any:
+        """The contract's functions, for transactions."""
+        return self._contract.functions
+
+    async def check(self, eth_chain_id: int, network_id: str, dev: bool) -> None:
+        """Raise ConfigError if this is another Ethereum, no registry, or another network's registry."""
+        found = await self.ethereum.chain_id()
+        if found != eth_chain_id:
+            text = f"ethereum.chain_id: {eth_chain_id} is configured, the node is on {found}"
+            raise ConfigError(text, Code.REGISTRY_MISMATCH)
+        if not await self.ethereum.has_code(self.address):
+            raise AuthnetError(Code.REGISTRY_MISSING, f"there is no contract at {self.address}")
+        name = await self._read("networkId", self.functions.networkId())
+        if name != network_id:
+            text = f"node.network_id: {network_id!r} is configured, the registry is {name!r}'s"
+            raise ConfigError(text, Code.REGISTRY_MISMATCH)
+        if await self._read("dev", self.functions.dev()) != dev:
+            raise ConfigError(f"node.dev: {dev} is configured, the registry says otherwise", Code.REGISTRY_MISMATCH)
+
+    async def network(self) -> tuple[str, bool]:
+        """(network id, dev), fixed when the contract was deployed."""
+        if not await self.ethereum.has_code(self.address):
+            raise AuthnetError(Code.REGISTRY_MISSING, f"there is no contract at {self.address}")
+        name = await self._read("networkId", self.functions.networkId())
+        return name, await self._read("dev", self.functions.dev())
+
+    async def last_epoch(self, at: BlockRef | None = None) -> int:
+        """Highest epoch number announced."""
+        return int(await self._read("lastEpoch", self.functions.lastEpoch(), at))
+
+    async def epoch(self, number: int, at: BlockRef | None = None) -> EpochState | None:
+        """One epoch at a block (newest by default), None if it was never announced."""
+        try:
+            raw = await self._read("getEpoch", self.functions.getEpoch(number), at)
+        except AuthnetError as refusal:
+            if refusal.detail.get("error") == "UnknownEpoch":
+                return None
+            raise
+        return read_epoch(raw)
+
+    async def verifiers(self, at: BlockRef | None = None) -> tuple[VerifierState, ...]:
+        """Verifier records in force at a block, in the order they were added."""
+        found: list[VerifierState] = []
+        while True:
+            page = await self._read("getVerifiers", self.functions.getVerifiers(len(found), _PAGE), at)
+            found += [read_verifier(raw) for raw in page]
+            if len(page) < _PAGE:
+                return tuple(found)
+
+    async def snapshot(self, at: BlockRef) -> Snapshot:
+        """Every epoch and verifier at `at`."""
+        numbers = range(1, await self.last_epoch(at) + 1)
+        epochs = [await self.epoch(number, at) for number in numbers]
+        return Snapshot(at, tuple(e for e in epochs if e is not None), await self.verifiers(at))
+
+    async def has_changed(self, first: int, last: int) -> bool:
+        """Whether the contract emitted anything in blocks first..last."""
+        where = {"address": self.address, "fromBlock": hex(first), "toBlock": hex(last)}
+        return bool(await self.ethereum.request("eth_getLogs", where))
+
+    def signing_request(self, eth_chain_id: int, entry: Registration) -> SigningRequest:
+        """What the keeper is asked to sign for `entry`."""
+        return SigningRequest(eth_chain_id=eth_chain_id, registry=self.address, registration=entry)
+
+    def register_call(self, entry: Registration, signature: bytes, *, update: bool = False) -> Any:
+        """The `register` (or `updateAddresses`) transaction's call."""
+        name = "updateAddresses" if update else "register"
+        return self.functions[name](entry.epoch, registration_fields(entry), signature)
+
+    async def _read(self, what: str, function: Any, at: BlockRef | None = None) -> Any:
+        block = at.hash if at is not None else "latest"
+        return await self.ethereum.call(what, function.call(block_identifier=block))

@@ -1,0 +1,158 @@
+"""The registry owner's side for a local network: deploy, announce the first epoch, allow operators, add verifiers.
+
+Talks to Ethereum only. A production owner does the same through its multisig.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from web3.utils import get_create_address
+
+from authnet_core.protocol.committee import Committee
+from authnet_runtime.ethereum import Ethereum, Sender, artifact
+from authnet_runtime.registry import Registry
+from authnet_runtime.registry_state import CASE_RULES, MODES, ZERO_ADDRESS, EpochState, VerifierState
+
+GAS = 10_000_000
+"""Enough for any call here; a fixed limit lets a whole set-up be sent without waiting for blocks in between."""
+GAS_MONEY_WEI = 10**19
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSetup:
+    """What the owner decides when a network begins. `operators[j - 1]` becomes party j."""
+
+    network_id: str
+    operators: tuple[str, ...]
+    verifiers: tuple[VerifierState, ...]
+    dev: bool = True
+    change_delay_s: int = 0
+    notice_s: int = 0
+    fund: bool = True
+
+
+def verifier_arguments(state: VerifierState) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The contract's `Identity` and `Terms` structs."""
+    identity = {
+        "name": state.name,
+        "issuer": state.issuer,
+        "idClaim": state.id_claim,
+        "sessionClaim": state.session_claim,
+        "caseRule": CASE_RULES.index(state.case_rule),
+    }
+    return identity, verifier_terms(state)
+
+
+def verifier_terms(state: VerifierState) -> dict[str, Any]:
+    """The contract's `Terms` struct."""
+    return {
+        "jwksUrl": state.jwks_url,
+        "audiences": [{"aud": a.aud, "mode": MODES.index(a.mode)} for a in state.audiences],
+        "algorithms": list(state.algorithms),
+        "iatLimitS": state.iat_limit_s,
+        "owner": state.owner,
+    }
+
+
+class RegistryAdmin:
+    """The owner's key at one Ethereum node. Methods raise AuthnetError and return once mined."""
+
+    def __init__(self, ethereum: Ethereum, owner_key: bytes) -> None:
+        self._eth = ethereum
+        self._sender = Sender(ethereum, owner_key)
+
+    @property
+    def owner(self) -> str:
+        return self._sender.address
+
+    async def deploy(self, network_id: str, *, dev: bool = True, change_delay_s: int = 0) -> Registry:
+        """Deploy a registry owned by this key."""
+        registry, sent = await self._send_deploy(network_id, dev, change_delay_s)
+        await self._sender.wait("deploy", sent)
+        return registry
+
+    async def set_up(self, setup: NetworkSetup) -> Registry:
+        """Everything that a new network needs, sent at once and mined together: epoch 1 starts when it is full."""
+        registry, deployed = await self._send_deploy(setup.network_id, setup.dev, setup.change_delay_s)
+        sent = [("deploy", deployed)]
+        if setup.fund:
+            sent += [("fund", await self._sender.transfer(to, GAS_MONEY_WEI)) for to in setup.operators]
+        committee = Committee.of(len(setup.operators))
+        announce = registry.functions.announceEpoch(committee.n, committee.k, committee.t, setup.notice_s, True)
+        calls = [("announceEpoch", announce)]
+        calls.append(("allowOperators", registry.functions.allowOperators(1, self._checksum(setup.operators))))
+        calls += [("addVerifier", registry.functions.addVerifier(*self._verifier(v))) for v in setup.verifiers]
+        sent += [(what, await self._sender.send(what, call, GAS)) for what, call in calls]
+        for what, transaction in sent:
+            await self._sender.wait(what, transaction)
+        return registry
+
+    async def fund(self, addresses: Sequence[str], wei: int = GAS_MONEY_WEI) -> None:
+        """Send each address ether for its gas."""
+        sent = [await self._sender.transfer(address, wei) for address in addresses]
+        for transaction in sent:
+            await self._sender.wait("fund", transaction)
+
+    async def announce_epoch(
+        self, registry: Registry, committee: Committee, *, notice_s: int = 0, start_when_full: bool = True
+    ) -> int:
+        """Open the next epoch for registration, return its number."""
+        size = (committee.n, committee.k, committee.t)
+        await self._do("announceEpoch", registry.functions.announceEpoch(*size, notice_s, start_when_full))
+        return await registry.last_epoch()
+
+    async def whitelist(self, registry: Registry, epoch: int, operators: Sequence[str]) -> None:
+        """Allow operators to register; their order is the order of the parties."""
+        await self._do("allowOperators", registry.functions.allowOperators(epoch, self._checksum(operators)))
+
+    async def remove_operator(self, registry: Registry, epoch: int, operator: str) -> None:
+        """Take an operator out of an epoch that has not started."""
+        await self._do("removeOperator", registry.functions.removeOperator(epoch, *self._checksum([operator])))
+
+    async def start_epoch(self, registry: Registry, epoch: int) -> EpochState | None:
+        """Freeze a full epoch that does not start by itself."""
+        await self._do("startEpoch", registry.functions.startEpoch(epoch))
+        return await registry.epoch(epoch)
+
+    async def abort_epoch(self, registry: Registry, epoch: int) -> None:
+        """Call the newest epoch off."""
+        await self._do("abortEpoch", registry.functions.abortEpoch(epoch))
+
+    async def add_verifier(self, registry: Registry, state: VerifierState) -> None:
+        """Add a provider under a new name."""
+        await self._do("addVerifier", registry.functions.addVerifier(*self._verifier(state)))
+
+    async def change_verifier(self, registry: Registry, state: VerifierState) -> None:
+        """Announce new terms of a verifier; what never changes is ignored here."""
+        terms = self._verifier(state)[1]
+        await self._do("changeVerifier", registry.functions.changeVerifier(state.name, terms))
+
+    async def remove_verifier(self, registry: Registry, name: str) -> None:
+        """Announce the end of a verifier."""
+        await self._do("removeVerifier", registry.functions.removeVerifier(name))
+
+    async def withdraw_change(self, registry: Registry, name: str) -> None:
+        """Take an announced change back."""
+        await self._do("withdrawVerifierChange", registry.functions.withdrawVerifierChange(name))
+
+    async def _do(self, what: str, call: Any) -> None:
+        await self._sender.wait(what, await self._sender.send(what, call))
+
+    async def _send_deploy(self, network_id: str, dev: bool, delay_s: int) -> tuple[Registry, str]:
+        w3 = self._eth.w3
+        owner = w3.to_checksum_address(self.owner)
+        nonce = await self._sender.next_nonce()
+        factory = w3.eth.contract(abi=artifact()["abi"], bytecode=artifact()["bytecode"])
+        sent = await self._sender.send("deploy", factory.constructor(network_id, dev, owner, delay_s), GAS)
+        return Registry(self._eth, get_create_address(owner, nonce)), sent
+
+    def _checksum(self, addresses: Sequence[str]) -> list[str]:
+        return [self._eth.w3.to_checksum_address(address) for address in addresses]
+
+    def _verifier(self, state: VerifierState) -> tuple[dict[str, Any], dict[str, Any]]:
+        identity, terms = verifier_arguments(state)
+        owner = self.owner if state.owner == ZERO_ADDRESS else state.owner
+        return identity, terms | {"owner": self._eth.w3.to_checksum_address(owner)}
