@@ -8,7 +8,7 @@ from __future__ import annotations
 from authnet_core.errors import Code
 
 _ASK_OPERATOR = "Look at this node's log; if it stays, tell its operator."
-_NEW_TOKEN = "Log in at the identity provider again and use the new token."  # noqa: S105
+_NEW_TOKEN = "Log in at the identity provider again and use the new token."
 _LATER = "Try again in a few seconds."
 
 _CURES: dict[Code, str] = {

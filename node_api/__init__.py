@@ -1,0 +1,1 @@
+"""Process: the public door of a node. Parses, limits, looks up, forwards; holds no secret."""
