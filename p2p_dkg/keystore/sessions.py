@@ -32,15 +32,18 @@ class SessionFiles:
         """Store `content`; it is durable when this returns."""
         make_folder(self._folder)
         box = self._keys[group].load_or_create()
-        write_durably(self._folder / f"{group}.{name}", box.seal(f"{self._prefix}/{group}.{name}", content))
+        write_durably(self._path(group, name), box.seal(f"{self._prefix}/{group}.{name}", content))
 
     def get(self, group: str, name: str) -> bytes | None:
         """The content stored under `name`, None if there is none or its data key is erased."""
-        sealed = read_file(self._folder / f"{group}.{name}")
+        sealed = read_file(self._path(group, name))
         if sealed is None:
             return None
         box = self._keys[group].load()
         return None if box is None else box.open(f"{self._prefix}/{group}.{name}", sealed)
+
+    def _path(self, group: str, name: str) -> Path:
+        return self._folder / f"{group}.{name.replace('/', '-')}"
 
     def names(self, group: str) -> list[str]:
         """Names stored in `group`, sorted; empty once it is erased."""
@@ -48,7 +51,12 @@ class SessionFiles:
             return []
         start = f"{group}."
         found = (entry.name[len(start) :] for entry in self._folder.iterdir() if entry.name.startswith(start))
-        return sorted(name for name in found if name != "key" and not name.endswith(".tmp"))
+        return sorted(name.replace("-", "/") for name in found if name != "key" and not name.endswith(".tmp"))
+
+    def load(self) -> dict[str, bytes]:
+        """Everything stored and not erased, by name."""
+        found = ((name, self.get(group, name)) for group in GROUPS for name in self.names(group))
+        return {name: content for name, content in found if content is not None}
 
     def has(self, group: str) -> bool:
         """Whether the data key of `group` is there."""

@@ -1,0 +1,1 @@
+"""What the keeper offers on its two unix sockets."""

@@ -1,0 +1,1 @@
+"""Follows the chain and runs this node's key generation sessions."""

@@ -1,0 +1,129 @@
+"""ASSIGN: an account gets its key, once, whoever asks and however often.
+
+Asks for one account that run at the same time share one transaction. The answer is read from the chain after the
+block, so the loser of a race between nodes reads the winner's result.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import anyio
+
+from authnet_core.errors import AuthnetError, Code
+from authnet_core.protocol.views import AccountView
+from authnet_core.wire import authnet_pb2 as pb
+from authnet_runtime.chain import BlockNote, ChainReader
+from authnet_runtime.comet import CometRpc
+from p2p_dkg.ports import Assigned, AssignRequest
+from p2p_dkg.runner.submit import Ticket, TxDesk
+from p2p_dkg.runner.watch import ChainWatch
+
+IS_NEW_MS = 10_000
+WAIT_S = 12.0
+MAX_IN_FLIGHT = 1024
+_LOOK_EVERY = 4
+"""Blocks between looks at an account no event spoke of."""
+_PURPOSES = {"lookup": pb.PURPOSE_LOOKUP, "login": pb.PURPOSE_LOGIN}
+
+
+@dataclass(slots=True)
+class _Ask:
+    """An assignment on its way, shared by all who want it."""
+
+    done: anyio.Event = field(default_factory=anyio.Event)
+    look: bool = False
+    """Whether something says that the account has its key now."""
+    result: Assigned | None = None
+    refusal: AuthnetError | None = None
+
+
+class Assigner:
+    """Assigns keys through the chain."""
+
+    def __init__(self, chain: ChainReader, comet: CometRpc, watch: ChainWatch, desk: TxDesk) -> None:
+        self._chain, self._comet, self._watch, self._desk = chain, comet, watch, desk
+        self._asks: dict[tuple[bytes, str], _Ask] = {}
+        self.epoch = 0
+
+    async def assign(self, request: AssignRequest) -> Assigned:
+        """The account's key. Raises AuthnetError with the chain's refusal, BUSY, TIMEOUT or UNAVAILABLE."""
+        if request.curve != "secp256k1":
+            raise AuthnetError(Code.UNSUPPORTED_CURVE, f"keys of curve {request.curve!r} are not made here")
+        if request.purpose not in _PURPOSES or len(request.account_id) != 32:
+            raise AuthnetError(Code.BAD_PARAMS, "account_id needs 32 bytes, purpose is lookup or login")
+        found = await self.existing(request.account_id, request.curve)
+        return found if found is not None else await self._join(request)
+
+    async def existing(self, account_id: bytes, curve: str) -> Assigned | None:
+        """The key the account has already, or None."""
+        view = await self._chain.query(f"/account/{account_id.hex()}?curve={curve}", AccountView)
+        newest = self._watch.newest
+        if view is None or not view.keys or newest is None:
+            return None
+        key = view.keys[0]
+        return Assigned(key, newest.time_ms - key.assigned_ms < IS_NEW_MS)
+
+    def hint(self, note: BlockNote) -> None:
+        """Take the `assigned` events of a block; who gets none looks every few blocks."""
+        if not self._asks:
+            return
+        named = {e.attributes.get("account_id") for e in note.events if e.type == "assigned"}
+        for (account, _), ask in self._asks.items():
+            ask.look = ask.look or account.hex() in named
+
+    async def _join(self, request: AssignRequest) -> Assigned:
+        place = (request.account_id, request.curve)
+        ask = self._asks.get(place)
+        if ask is not None:
+            await ask.done.wait()
+        else:
+            if len(self._asks) >= MAX_IN_FLIGHT:
+                raise AuthnetError(Code.BUSY, "too many assignments under way")
+            ask = self._asks[place] = _Ask()
+            await self._lead(request, ask)
+        if ask.result is None:
+            raise ask.refusal or AuthnetError(Code.UNAVAILABLE, "the assignment was given up")
+        return ask.result
+
+    async def _lead(self, request: AssignRequest, ask: _Ask) -> None:
+        try:
+            with anyio.fail_after(WAIT_S):
+                ask.result = await self._submit_and_wait(request, ask)
+        except TimeoutError:
+            ask.refusal = AuthnetError(Code.TIMEOUT, f"the chain assigned no key in {WAIT_S:g} s")
+        except AuthnetError as refusal:
+            ask.refusal = refusal
+        finally:
+            del self._asks[request.account_id, request.curve]
+            ask.done.set()
+
+    async def _submit_and_wait(self, request: AssignRequest, ask: _Ask) -> Assigned:
+        fields = pb.Assign(
+            verifier=request.verifier,
+            account_id=request.account_id,
+            curve=pb.CURVE_SECP256K1,
+            number=0,
+            purpose=_PURPOSES[request.purpose],
+        )
+        ticket = await self._desk.send(self.epoch, "assign", fields)
+        if ticket.code not in (None, Code.ACCOUNT_HAS_KEY, Code.SEEN_BEFORE):
+            raise AuthnetError(ticket.code, ticket.log)
+        ask.look = ticket.code is not None
+        for blocks in itertools.count(1):
+            is_turn = blocks % _LOOK_EVERY == 0
+            if (ask.look or is_turn) and (found := await self.existing(request.account_id, request.curve)) is not None:
+                return found
+            if is_turn:
+                await self._raise_if_refused(ticket)
+            note = await self._watch.next_block()
+            if note.height > ticket.expiry_height:
+                break
+        raise AuthnetError(Code.TIMEOUT, "the assignment was in no block before it expired")
+
+    async def _raise_if_refused(self, ticket: Ticket) -> None:
+        """Look for the transaction's own result: a refusal inside a block leaves no other trace."""
+        code = await self._desk.result_of(ticket)
+        if code is not None and code is not Code.ACCOUNT_HAS_KEY:
+            raise AuthnetError(code, "the chain refused the assignment")

@@ -1,0 +1,162 @@
+"""Drives one session's machine: inputs one at a time, effects strictly in order, what is stored is durable before
+anything after it happens.
+
+Messages, timers and chain views wait here while the machine works in a thread; of views only the newest is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+from anyio import CapacityLimiter, to_thread
+
+from authnet_core.protocol.dkg.effects import (
+    Blame,
+    Done,
+    Effect,
+    Erase,
+    Send,
+    SendAll,
+    SetTimer,
+    Store,
+    Submit,
+)
+from authnet_core.protocol.dkg.machine import Session
+from authnet_core.protocol.dkg.messages import Message
+from authnet_core.protocol.views import SessionView
+from authnet_runtime.logs import get_logger
+from authnet_runtime.metrics import Counter
+from p2p_dkg.faults import FaultPoints
+from p2p_dkg.network.mesh import Mesh
+from p2p_dkg.runner.records import SessionShelves
+from p2p_dkg.runner.submit import TxDesk
+from p2p_dkg.runner.transactions import to_transaction
+
+MAX_MESSAGES = 256
+BLAMED = Counter("authnet_dkg_blamed", "Messages of members that break the protocol", ["peer"])
+SETTLED = Counter("authnet_dkg_sessions", "Sessions settled at this node, by outcome", ["outcome"])
+DROPPED = Counter("authnet_dkg_messages_dropped", "Messages dropped because a session was busy")
+_log = get_logger("session")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every driver uses."""
+
+    mesh: Mesh
+    desk: TxDesk
+    faults: FaultPoints
+    threads: CapacityLimiter
+
+
+class Driver:
+    """One session of this node."""
+
+    def __init__(self, machine: Session, shelves: SessionShelves, around: Surroundings) -> None:
+        self.machine, self._shelves, self._around = machine, shelves, around
+        self.sid = machine.params.sid
+        self.view: SessionView | None = None
+        self._fresh = False
+        self._messages: deque[tuple[int, Message]] = deque()
+        self._deadlines: dict[str, float] = {}
+        self._wake = trio.Event()
+        self.outcome = ""
+        self.used_at = trio.current_time()
+
+    def see(self, view: SessionView) -> None:
+        """Take the chain's record of the session."""
+        self.view, self._fresh = view, True
+        self._wake.set()
+
+    def take(self, sender: int, message: Message) -> None:
+        """Take a member's message; dropped when too many wait, since the machine asks again for what it misses."""
+        if len(self._messages) >= MAX_MESSAGES:
+            DROPPED.inc()
+            return
+        self.used_at = trio.current_time()
+        self._messages.append((sender, message))
+        self._wake.set()
+
+    def ring(self, timer: str) -> None:
+        """Let a timer run out now."""
+        self._deadlines[timer] = trio.current_time()
+        self._wake.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Settled, and only there to serve others."""
+        return bool(self.outcome) and not self._messages
+
+    async def run(self) -> None:
+        """Work until nothing is left to do or to serve."""
+        while not self.machine.closed:
+            call = self._next_input()
+            if call is None:
+                await self._sleep()
+                continue
+            effects = await to_thread.run_sync(call, limiter=self._around.threads)
+            await self._carry_out(effects)
+
+    def _next_input(self) -> Callable[[], list[Effect]] | None:
+        if self._fresh and self.view is not None:
+            view, self._fresh = self.view, False
+            return lambda: self.machine.on_chain(view)
+        if self._messages:
+            sender, message = self._messages.popleft()
+            return lambda: self.machine.handle(sender, message)
+        now = trio.current_time()
+        for name, deadline in self._deadlines.items():
+            if deadline <= now:
+                del self._deadlines[name]
+                return lambda: self.machine.on_timer(name)
+        return None
+
+    async def _sleep(self) -> None:
+        self._wake = trio.Event()
+        until = min(self._deadlines.values(), default=trio.current_time() + 3600)
+        with trio.move_on_at(until):
+            await self._wake.wait()
+
+    async def _carry_out(self, effects: list[Effect]) -> None:
+        stores: list[Store] = []
+        for effect in effects:
+            if isinstance(effect, Store) and not self._around.faults.armed:
+                stores.append(effect)
+                continue
+            await self._flush(stores)
+            await self._carry_out_one(effect)
+        await self._flush(stores)
+
+    async def _flush(self, stores: list[Store]) -> None:
+        if stores:
+            await to_thread.run_sync(self._shelves.store, list(stores))
+            stores.clear()
+
+    async def _carry_out_one(self, effect: Effect) -> None:
+        match effect:
+            case Store(name):
+                await to_thread.run_sync(self._shelves.store, [effect])
+                self._around.faults.reach(f"store:{name}")
+                self._around.faults.reach(f"store:{name.partition('/')[0]}")
+            case Send(to, message):
+                self._around.mesh.send(to, message)
+            case SendAll(message):
+                self._around.mesh.send_all(message)
+            case Submit(chain_message):
+                kind, fields = to_transaction(chain_message)
+                await self._around.desk.try_send(self.machine.params.epoch, kind, fields)
+            case Erase(shelf):
+                await to_thread.run_sync(self._shelves.erase, shelf)
+                self._around.faults.reach(f"erase:{shelf.value}")
+            case SetTimer(name, delay_ms):
+                self._deadlines[name] = trio.current_time() + delay_ms / 1000
+            case Blame(party, reason):
+                BLAMED.labels(str(party)).inc()
+                _log.warning("peer.blamed", peer=party, reason=reason, sid=self.sid.hex())
+            case Done(outcome):
+                self.outcome = outcome.value
+                SETTLED.labels(outcome.value).inc()
+                _log.info("session.settled", sid=self.sid.hex(), outcome=outcome.value)

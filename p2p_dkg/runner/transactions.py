@@ -1,0 +1,33 @@
+"""From the machine's chain messages to the protobuf kinds of a transaction. Pure."""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message as Protobuf
+
+from authnet_core.protocol.dkg.messages import Ack, ChainMessage, Deal, Final, Have, Keys, Opened
+from authnet_core.wire import authnet_pb2 as pb
+
+
+def to_transaction(message: ChainMessage) -> tuple[str, Protobuf]:
+    """(kind, fields) of one message."""
+    match message:
+        case Deal():
+            return "deal", pb.Deal(
+                sid=message.sid,
+                e=message.e,
+                pok=message.pok,
+                root=message.root,
+                list_hash=message.list_hash,
+                nonce_hash=message.nonce_hash,
+                u=message.u,
+            )
+        case Ack(sid, dealers):
+            return "ack", pb.Ack(sid=sid, dealers=dealers)
+        case Opened(sid, dealers):
+            return "opened", pb.Opened(sid=sid, dealers=dealers)
+        case Final(sid, root):
+            return "final", pb.Final(sid=sid, root=root)
+        case Keys(sid, chunk, keys, path):
+            return "keys", pb.Keys(sid=sid, chunk=chunk, keys=keys, path=path)
+        case Have(sid):
+            return "have", pb.Have(sid=sid)
