@@ -1,0 +1,21 @@
+"""All commands, put together. Each module has `register(app)` and imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import typer
+
+
+def build() -> typer.Typer:
+    """The whole command tree."""
+    from authnet.commands import chain, dev, genesis, localnet, node, session, status
+
+    app = typer.Typer(
+        name="authnet",
+        help="A network of nodes that gives every login one blockchain key no node ever holds.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for module in (status, localnet, node, genesis, chain, session, dev):
+        module.register(app)
+    return app

@@ -1,0 +1,85 @@
+"""`authnet chain ...`: what a node's chain holds, for comparing nodes and for auditors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from authnet.commands.options import DEFAULT_DIR, Dir, Json, local_network, node_run
+from authnet.output import Output, reporting
+from authnet_core.errors import AuthnetError, Code
+from authnet_runtime.rpc_once import query_once
+from localnet.discovery import ask_chain
+
+PAGE = 1000
+FIELDS = ("index", "curve", "Y", "N", "sid", "epoch", "free", "holders")
+
+app = typer.Typer(help="What the chain holds.", no_args_is_help=True)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="chain")
+
+
+@app.command()
+def hashes(
+    node: Annotated[int, typer.Option(help="Node, 1 to n.")] = 1,
+    first: Annotated[int, typer.Option("--from", help="First height.")] = 1,
+    last: Annotated[int, typer.Option("--to", help="Last height; the newest when left out.")] = 0,
+    dir: Dir = DEFAULT_DIR,
+    json: Json = False,
+) -> None:
+    """The app hash after each block, as this node has it."""
+    with reporting(Output(json)) as out:
+        run = node_run(dir, node)
+        newest = query_once(run / "read.sock", "/status")
+        rows = _hashes(run / "comet.sock", max(1, first), min(last or newest["height"], newest["height"]))
+        if rows and rows[-1]["height"] == newest["height"] - 1 and (last or newest["height"]) >= newest["height"]:
+            rows.append({"height": newest["height"], "app_hash": newest["app_hash"]})
+        if out.is_rich:
+            out.table("", ("height", "app hash"), [(row["height"], row["app_hash"]) for row in rows])
+        else:
+            out.emit(rows)
+
+
+def _hashes(comet_sock: Any, first: int, last: int) -> list[dict[str, Any]]:
+    """A header at H + 1 carries the app hash of H, so the newest block's is not among them."""
+    import httpx
+
+    rows: list[dict[str, Any]] = []
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(comet_sock)), base_url="http://comet") as http:
+        for low in range(first + 1, last + 2, 20):
+            ask = {"minHeight": str(low), "maxHeight": str(min(low + 19, last + 1))}
+            try:
+                answer = http.get("/blockchain", params=ask).json()
+            except (httpx.HTTPError, ValueError):
+                raise AuthnetError(Code.UNAVAILABLE, "this node's CometBFT does not answer") from None
+            metas = answer.get("result", {}).get("block_metas", [])
+            rows += [
+                {"height": int(meta["header"]["height"]) - 1, "app_hash": meta["header"]["app_hash"].lower()}
+                for meta in reversed(metas)
+            ]
+    return rows
+
+
+@app.command()
+def keys(
+    first: Annotated[int, typer.Option("--from", help="First key index.")] = 0,
+    node: Annotated[int, typer.Option(help="Node to ask; any when left out.")] = 0,
+    dir: Dir = DEFAULT_DIR,
+    json_: Annotated[bool, typer.Option("--json", help="Always JSON lines.")] = False,
+) -> None:
+    """Every key of the network, JSON lines: index, curve, Y, N, sid, epoch, free, holders."""
+    with reporting(Output(json_)):
+        found = local_network(dir)
+        while True:
+            path = f"/keys/{first}/{PAGE}"
+            page = query_once(node_run(dir, node) / "read.sock", path) if node else ask_chain(found, path)
+            for key in page:
+                sys.stdout.write(json.dumps({name: key[name] for name in FIELDS}) + "\n")
+            if len(page) < PAGE:
+                return
+            first = page[-1]["index"] + 1

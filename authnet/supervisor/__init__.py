@@ -1,0 +1,1 @@
+"""Supervision of one node's five processes. Standard library only: it must outlive everything else."""

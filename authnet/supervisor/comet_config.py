@@ -1,0 +1,98 @@
+"""cometbft's config.toml, written from node.toml before each start. Keys that are left out keep its defaults.
+
+Paths are relative to the node's folder, in which cometbft runs, so that a folder can be moved.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+from typing import Any
+
+PEERS_FILE = "peers.txt"
+"""In cometbft/config: one id@host:port per line, written when the committee is known."""
+
+TEMPLATE = Template("""\
+proxy_app = "unix://run/abci.sock"
+moniker = "$moniker"
+genesis_file = "../genesis.json"
+log_level = "$log_level"
+log_format = "json"
+filter_peers = false
+
+[rpc]
+laddr = "unix://run/comet.sock"
+unsafe = false
+pprof_laddr = ""
+max_body_bytes = 1000000
+max_open_connections = 200
+
+[p2p]
+laddr = "tcp://$listen"
+external_address = "$listen"
+persistent_peers = "$peers"
+unconditional_peer_ids = "$peer_ids"
+persistent_peers_max_dial_period = "1s"
+addr_book_strict = false
+allow_duplicate_ip = true
+pex = false
+flush_throttle_timeout = "5ms"
+send_rate = 20000000
+recv_rate = 20000000
+
+[mempool]
+size = 20000
+cache_size = 40000
+max_tx_bytes = 131072
+max_txs_bytes = 67108864
+
+[consensus]
+timeout_propose = "${propose}ms"
+timeout_propose_delta = "100ms"
+timeout_prevote = "${vote}ms"
+timeout_prevote_delta = "50ms"
+timeout_precommit = "${vote}ms"
+timeout_precommit_delta = "50ms"
+timeout_commit = "${commit}ms"
+skip_timeout_commit = true
+peer_gossip_sleep_duration = "10ms"
+peer_query_maj23_sleep_duration = "250ms"
+create_empty_blocks = false
+create_empty_blocks_interval = "$empty_blocks"
+double_sign_check_height = 0
+
+[storage]
+discard_abci_responses = true
+
+[tx_index]
+indexer = "null"
+
+[instrumentation]
+prometheus = false
+""")
+
+
+def write(folder: Path, toml: dict[str, Any]) -> None:
+    """Write cometbft/config/config.toml of the node in `folder`."""
+    config = folder / "cometbft" / "config"
+    (config / "config.toml").write_text(render(folder.name, toml, _peers(config / PEERS_FILE)))
+
+
+def render(moniker: str, toml: dict[str, Any], peers: list[str]) -> str:
+    """The text of config.toml."""
+    comet: dict[str, Any] = toml.get("cometbft", {})
+    return TEMPLATE.substitute(
+        moniker=moniker,
+        log_level="error" if toml.get("node", {}).get("log_level") == "error" else "info",
+        listen=comet["p2p"],
+        peers=",".join(peers),
+        peer_ids=",".join(peer.partition("@")[0] for peer in peers),
+        propose=comet.get("timeout_propose_ms", 300),
+        vote=comet.get("timeout_vote_ms", 100),
+        commit=comet.get("timeout_commit_ms", 50),
+        empty_blocks=f"{int(float(comet.get('empty_blocks_s', 5.0)) * 1000)}ms",
+    )
+
+
+def _peers(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []

@@ -1,0 +1,64 @@
+"""Make the folders of all nodes of a localnet: ports and addresses from `places`, keys by their owners."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from authnet_core.errors import ConfigError
+from authnet_runtime import node_folder
+from authnet_runtime.node_folder import NodeSettings
+from localnet import deploy, ethereum
+from localnet.places import Places
+
+SHARED_BINARY = Path(__file__).resolve().parent.parent / ".cache" / "bin" / "cometbft"
+
+
+def comet_binary() -> str:
+    """The cometbft of set-up, else the one in PATH. Raises ConfigError."""
+    if SHARED_BINARY.exists():
+        return str(SHARED_BINARY)
+    if (found := shutil.which("cometbft")) is None:
+        raise ConfigError("localnet: cometbft is not installed; run `make setup`")
+    return found
+
+
+def settings(places: Places, index: int, extra: str = "") -> NodeSettings:
+    """Node `index` of the localnet."""
+    ports = places.ports(index)
+    registry = deploy.registry_address(deploy.address_of(deploy.owner_key(places)))
+    return NodeSettings(
+        network_id=places.network_id,
+        dev=True,
+        eth_rpc=places.eth_rpc,
+        registry=registry,
+        eth_chain_id=ethereum.CHAIN_ID,
+        p2p=f"127.0.0.1:{ports.p2p}",
+        api=f"127.0.0.1:{ports.api}",
+        endpoint=f"http://127.0.0.1:{ports.api}",
+        comet=f"127.0.0.1:{ports.comet}",
+        metrics=f"127.0.0.1:{ports.metrics}",
+        binary=comet_binary(),
+        extra=extra,
+    )
+
+
+def make_all(places: Places, extra: str = "") -> None:
+    """Make every node's folder; a second call keeps keys. Raises ConfigError."""
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(node_folder.create, places.node_dir(index), settings(places, index, extra))
+            for index in places.indexes
+        ]
+        for job in jobs:
+            job.result()
+    write_peers(places)
+
+
+def write_peers(places: Places) -> None:
+    """Every node's list of the others, full mesh."""
+    peers = {i: f"{node_folder.comet_id(places.node_dir(i))}@127.0.0.1:{places.ports(i).comet}" for i in places.indexes}
+    for index in places.indexes:
+        others = [peer for other, peer in peers.items() if other != index]
+        (places.node_dir(index) / "cometbft" / "config" / "peers.txt").write_text("\n".join(others) + "\n")

@@ -1,0 +1,129 @@
+"""Where a localnet keeps things and which ports it uses: all derived from its folder, node count and base port."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_DIR = Path(".localnet")
+DEFAULT_PORT = 8788
+DEFAULT_NODES = 5
+PORT_CEILING = 32_768
+"""Above it the kernel hands ports out to anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodePorts:
+    """The four TCP ports of one node."""
+
+    api: int
+    p2p: int
+    comet: int
+    metrics: int
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """One localnet on this machine. `dir` is absolute."""
+
+    dir: Path
+    nodes: int
+    base_port: int
+    network_id: str
+
+    @property
+    def front(self) -> str:
+        return f"http://127.0.0.1:{self.base_port}"
+
+    @property
+    def eth_port(self) -> int:
+        return self.base_port + 1
+
+    @property
+    def eth_rpc(self) -> str:
+        return f"http://127.0.0.1:{self.eth_port}"
+
+    @property
+    def indexes(self) -> range:
+        return range(1, self.nodes + 1)
+
+    def ports(self, index: int) -> NodePorts:
+        first = self.base_port + 10 * index
+        return NodePorts(first, first + 1, first + 2, first + 3)
+
+    def all_ports(self) -> dict[int, str]:
+        """Every TCP port and what it is for."""
+        used = {self.base_port: "front", self.eth_port: "Ethereum"}
+        for index in self.indexes:
+            p = self.ports(index)
+            used |= {p.api: f"node {index} api", p.p2p: f"node {index} libp2p"}
+            used |= {p.comet: f"node {index} CometBFT", p.metrics: f"node {index} metrics"}
+        return used
+
+    def node_dir(self, index: int) -> Path:
+        return self.dir / f"node{index}"
+
+    @property
+    def settings(self) -> Path:
+        return self.dir / "localnet.json"
+
+    @property
+    def run(self) -> Path:
+        return self.dir / "run"
+
+    @property
+    def daemon_sock(self) -> Path:
+        return self.run / "daemon.sock"
+
+    @property
+    def daemon_pid(self) -> Path:
+        return self.run / "daemon.pid"
+
+    @property
+    def progress(self) -> Path:
+        return self.run / "progress.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        return self.dir / "logs"
+
+    @property
+    def idp(self) -> Path:
+        return self.dir / "idp"
+
+    @property
+    def eth(self) -> Path:
+        return self.dir / "eth"
+
+    @property
+    def registry_file(self) -> Path:
+        """{address, chain_id} of the deployed contract."""
+        return self.eth / "registry.json"
+
+    def registry(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.registry_file.read_text())
+        return loaded
+
+    def save(self) -> None:
+        """Write localnet.json: what `up` needs to resume."""
+        for folder in (self.dir, self.run, self.logs, self.idp, self.eth):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        body = {
+            "schema": 1,
+            "nodes": self.nodes,
+            "base_port": self.base_port,
+            "network_id": self.network_id,
+        }
+        self.settings.write_text(json.dumps(body, indent=1) + "\n")
+
+
+def load(folder: Path) -> Places | None:
+    """The localnet that lives in `folder`, running or not."""
+    folder = folder.resolve()
+    try:
+        body = json.loads((folder / "localnet.json").read_text())
+    except FileNotFoundError:
+        return None
+    return Places(folder, int(body["nodes"]), int(body["base_port"]), str(body["network_id"]))

@@ -1,0 +1,107 @@
+"""`localnet status --json`: the network as its own nodes describe it, and what it can still lose.
+
+"Can lose" counts nodes that hold the shares of every final session, not nodes that merely run.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from authnet_core.errors import AuthnetError
+from authnet_core.protocol.committee import Committee
+from authnet_runtime.rpc_once import call_once, query_once
+from localnet import procs
+from localnet.discovery import ask_chain, network_json
+from localnet.members import Members
+from localnet.places import Places
+
+SCHEMA = 1
+EMPTY_POOL = {"free": 0, "assigned": 0, "short": 0, "low": 0, "high": 0}
+_ASK_S = 1.0
+
+
+def status(places: Places, members: Members) -> dict[str, Any]:
+    """The whole answer. Blocking, about 20 ms."""
+    network = network_json(places)
+    epoch = _ask(places, "/epoch/current") or {}
+    pool = _ask(places, "/pool") or {}
+    retained = _ask(places, "/sessions/retained") or []
+    keys = {member["index"]: member for member in epoch.get("members", ())}
+    with ThreadPoolExecutor(places.nodes) as workers:
+        nodes = list(workers.map(lambda index: _node(places, members, index), places.indexes))
+    for node in nodes:
+        member = keys.get(node["index"], {})
+        node["identity_pub"] = member.get("identity", "") or node["identity_pub"]
+        node["peer_id"] = member.get("peer_id", "") or node["peer_id"]
+        node["holds_all"] = bool(epoch) and all(node["index"] in session["holders"] for session in retained)
+    size = Committee.of(places.nodes)
+    works, can_lose = _margins(size, nodes)
+    serving = bool(epoch.get("epoch")) and pool.get("free", 0) + pool.get("assigned", 0) > 0
+    return {
+        "schema": SCHEMA,
+        "ready": serving and works["two_round"],
+        "dir": str(places.dir),
+        "network_id": places.network_id,
+        "chain_id": network["chain_id"],
+        "epoch": epoch.get("epoch", 0),
+        "n": size.n,
+        "k": size.k,
+        "t": size.t,
+        "front": places.front,
+        "eth": {"rpc": places.eth_rpc, "registry": network["registry"], "chain_id": network["eth_chain_id"]},
+        "pool": {name: pool.get(name, 0) for name in EMPTY_POOL},
+        "can_lose": can_lose,
+        "works": works,
+        "nodes": nodes,
+    }
+
+
+def _margins(size: Committee, nodes: list[dict[str, Any]]) -> tuple[dict[str, bool], dict[str, int]]:
+    up = sum(node["state"] == "up" for node in nodes)
+    holding = sum(node["state"] == "up" and node["holds_all"] for node in nodes)
+    margins = {
+        "generation": up - size.quorum,
+        "two_round": min(up - size.quorum, holding - size.k),
+        "one_round": holding - size.k,
+    }
+    works = {what: margin >= 0 for what, margin in margins.items()}
+    return works, {what: max(0, margin) for what, margin in margins.items()}
+
+
+def _node(places: Places, members: Members, index: int) -> dict[str, Any]:
+    run = places.node_dir(index) / "run"
+    found: dict[str, Any] = {}
+    identity: dict[str, Any] = {}
+    state = members.state(index)
+    processes = members.processes(index) if state == "up" else []
+    if state == "up":
+        try:
+            found = query_once(run / "read.sock", "/status", timeout=_ASK_S)
+        except AuthnetError:
+            state = "starting"
+        try:
+            identity = call_once(run / "ops.sock", "identity", timeout=_ASK_S)
+        except AuthnetError:
+            state = "starting"
+    return {
+        "index": index,
+        "state": state,
+        "dir": str(places.node_dir(index)),
+        "api": f"http://127.0.0.1:{places.ports(index).api}",
+        "comet_rpc": f"http://127.0.0.1:{places.ports(index).api}/comet",
+        "identity_pub": identity.get("identity_pub", ""),
+        "peer_id": identity.get("peer_id", ""),
+        "height": found.get("height", 0),
+        "app_hash": found.get("app_hash", ""),
+        "holds_all": False,
+        "supervisor_pid": members.supervisor_pid(index),
+        "processes": [process | {"rss_mb": round(procs.rss_mb(process["pid"]), 1)} for process in processes],
+    }
+
+
+def _ask(places: Places, path: str) -> Any:
+    try:
+        return ask_chain(places, path)
+    except AuthnetError:
+        return None
