@@ -1,0 +1,1 @@
+"""Login inside the keeper: it reads tokens, gives receipts and releases shares (retrieval.md 2-4)."""
