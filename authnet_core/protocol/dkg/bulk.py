@@ -1,0 +1,165 @@
+"""Bulk messages of a session: taking bundles and lists in, asking for missing ones, serving others.
+
+Limits come before work: sizes, one early message a dealer and kind from the dealer itself, relayed ones only if
+asked for, a peer's junk counted. Functions of state, view and message.
+"""
+
+from collections.abc import Iterable
+
+from authnet_core.protocol.dkg import check, records
+from authnet_core.protocol.dkg.dealing import acknowledge
+from authnet_core.protocol.dkg.effects import Effect, Send, Shelf, Store
+from authnet_core.protocol.dkg.fetching import Want
+from authnet_core.protocol.dkg.finishing import advance
+from authnet_core.protocol.dkg.messages import Bundle, PointList, WantBundle, WantList
+from authnet_core.protocol.dkg.params import Party
+from authnet_core.protocol.dkg.picture import Phase, Picture, bit
+from authnet_core.protocol.dkg.state import State
+
+SERVE_TIMER = "serve"
+
+
+def take(state: State, sender: Party, message: Bundle | PointList) -> list[Effect]:
+    """A bundle or list that came in."""
+    if not _has_right_size(state, message) or not _is_expected(state, sender, message):
+        return []
+    picture = state.picture
+    if picture is None or not _is_judgeable(picture, message):
+        if sender == message.dealer:
+            state.early[(type(message), sender)] = message
+        return []
+    return _judge(state, picture, sender, message)
+
+
+def take_early(state: State, picture: Picture) -> list[Effect]:
+    """Messages that were ahead of our view of the chain."""
+    ready = [key for key, message in state.early.items() if _is_judgeable(picture, message)]
+    effects: list[Effect] = []
+    for key in ready:
+        message = state.early.pop(key)
+        if _is_expected(state, message.dealer, message):
+            effects += _judge(state, picture, message.dealer, message)
+    return effects
+
+
+def _has_right_size(state: State, message: Bundle | PointList) -> bool:
+    if isinstance(message, Bundle):
+        return check.refuse_shape(state.params, message) is None
+    return len(message.salt) == 32 and len(message.points64) == state.params.list_size
+
+
+def _is_expected(state: State, sender: Party, message: Bundle | PointList) -> bool:
+    """Not held yet, not convicted, and from the dealer or from a peer that was asked."""
+    if state.batch is not None or Shelf.RETAINED in state.erased:
+        return False
+    dealer, held = message.dealer, state.held
+    if isinstance(message, Bundle):
+        useful = bool(state.ek) and dealer not in held.plains and dealer not in held.bad_shares
+    else:
+        useful = dealer not in held.lists and dealer not in held.bad_lists
+    return useful and (sender == dealer or state.fetcher.was_asked(sender, _want(message)))
+
+
+def _want(message: Bundle | PointList) -> Want:
+    kind = WantBundle if isinstance(message, Bundle) else WantList
+    return kind(message.sid, message.dealer)
+
+
+def _is_judgeable(picture: Picture, message: Bundle | PointList) -> bool:
+    """A bundle needs the dealer's DEAL, a list needs Q."""
+    if isinstance(message, Bundle):
+        return message.dealer in picture.deals
+    return bool(picture.q)
+
+
+def _judge(state: State, picture: Picture, sender: Party, message: Bundle | PointList) -> list[Effect]:
+    deal = state.deal_of(picture, message.dealer)
+    if deal is None or picture.phase is Phase.ABANDONED:
+        return []
+    if isinstance(message, PointList):
+        if message.dealer not in picture.q:
+            return []
+        if verdict := state.held.take_list(state.params, deal, message, sender):
+            return state.blame(verdict, sender)
+        stores = [records.store_list(message)]
+    else:
+        ek = bytes(state.ek)
+        if verdict := state.held.take_bundle(state.params, state.me, deal, message, ek, sender):
+            return state.blame(verdict, sender)
+        stores = _bundle_stores(state, picture, message)
+    state.fetcher.got(_want(message))
+    return [*stores, *acknowledge(state, picture), *advance(state, picture)]
+
+
+def _bundle_stores(state: State, picture: Picture, bundle: Bundle) -> list[Store]:
+    stores = [records.store_bundle(bundle)]
+    if picture.phase is not Phase.FINAL:  # later BRIEF is about to be shredded, and the bundle is enough
+        plain = state.held.plains[bundle.dealer]
+        payload = plain.shares + plain.contribution
+        stores.insert(0, Store(records.share_name(bundle.dealer), payload, Shelf.BRIEF))
+    return stores
+
+
+def missing_bundles(state: State, picture: Picture) -> list[Party]:
+    """Dealers whose bundle this node needs and may still get."""
+    if not state.ek or state.batch is not None or picture.phase is Phase.ABANDONED:
+        return []
+    if picture.phase is Phase.DEAL and state.barred:
+        return []
+    refused = state.held.plains.keys() | state.held.bad_shares
+    return [i for i in picture.wanted_dealers if i not in refused and state.deal_of(picture, i)]
+
+
+def missing_lists(state: State, picture: Picture) -> list[Party]:
+    """Dealers of Q whose list this node needs and may still get."""
+    if not picture.may_reveal or state.batch is not None:
+        return []
+    refused = state.held.lists.keys() | state.held.bad_lists
+    return [i for i in picture.q if i not in refused]
+
+
+def fetch(state: State, picture: Picture) -> list[Effect]:
+    """Arm the timer while something is missing; a node that comes late asks at once."""
+    if not missing_bundles(state, picture) and not missing_lists(state, picture):
+        return []
+    if state.late and not state.fetcher.armed:
+        return fetch_now(state, picture)
+    return state.fetcher.arm()
+
+
+def fetch_now(state: State, picture: Picture) -> list[Effect]:
+    """Ask for all that is missing."""
+    state.fetcher.armed = False
+    sid, effects = state.params.sid, []
+    for dealer in missing_bundles(state, picture):
+        sources = _sources(state, picture, dealer, picture.acks)
+        effects += state.fetcher.ask(WantBundle(sid, dealer), sources)
+    for dealer in missing_lists(state, picture):
+        sources = _sources(state, picture, dealer, picture.opened)
+        effects += state.fetcher.ask(WantList(sid, dealer), sources)
+    if not effects:
+        return []
+    state.fetcher.back_off()
+    return effects + state.fetcher.arm()
+
+
+def _sources(state: State, picture: Picture, dealer: Party, bitmaps: dict[Party, int]) -> list[Party]:
+    """The dealer first, then who said on chain to have it."""
+    having: Iterable[Party] = (j for j in state.others() if bitmaps.get(j, 0) & bit(dealer) or j in picture.holders)
+    return [j for j in dict.fromkeys((dealer, *having)) if j != state.me]
+
+
+def serve(state: State, sender: Party, want: Want) -> list[Effect]:
+    """Give a member what it asks for, if it is held and public among members by now."""
+    picture = state.picture
+    if picture is None or picture.phase is Phase.ABANDONED or (sender, want) in state.served:
+        return []
+    found: Bundle | PointList | None
+    if isinstance(want, WantBundle):
+        found = state.held.bundles.get(want.dealer)
+    else:
+        found = state.held.lists.get(want.dealer) if picture.may_reveal else None
+    if found is None:
+        return []
+    state.served.add((sender, want))
+    return [Send(sender, found), *state.set_timer(SERVE_TIMER, state.timing.serve)]

@@ -1,0 +1,135 @@
+"""One session of key generation as a machine without I/O: steps 1 to 8 and catch-up C of docs/protocol/dkg.md.
+
+`on_chain` is level-triggered: it gets the chain's whole record of the session and does what is missing. The same
+construction and the same inputs give the same effects. After a crash: construct from what was stored, call on_chain,
+go on. One thread at a time; a call may take tens of milliseconds, nearly all in calls that let other threads run.
+"""
+
+from collections.abc import Mapping
+
+from authnet_core.crypto.secp256k1 import pub
+from authnet_core.protocol.dkg import bulk, dealing, finishing
+from authnet_core.protocol.dkg.effects import Effect, Shelf
+from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher
+from authnet_core.protocol.dkg.finish import Batch, load_batch
+from authnet_core.protocol.dkg.messages import Bundle, Message, PointList, WantBundle, WantList
+from authnet_core.protocol.dkg.params import Party, SessionParams
+from authnet_core.protocol.dkg.picture import Phase, Picture, read_view
+from authnet_core.protocol.dkg.state import STRIKES, State, Timing
+from authnet_core.protocol.views import SessionView
+
+RETAIN_TIMER = "retain"
+
+
+class Session:
+    """The machine of one node in one session."""
+
+    def __init__(
+        self,
+        params: SessionParams,
+        me: Party,
+        ek_secret: bytes | None,
+        seed: bytes,
+        durable: Mapping[str, bytes],
+        timing: Timing | None = None,
+    ) -> None:
+        """`seed` is 32 fresh random bytes, used only if no deal was stored.
+
+        Raises ValueError if `ek_secret` does not belong to the announced key, or a stored record is broken.
+        """
+        if not params.is_party(me) or len(seed) != 32:
+            raise ValueError("no such party, or a seed of wrong length")
+        if ek_secret is not None and pub(ek_secret) != params.eks[me - 1]:
+            raise ValueError("not the secret of the announced encryption key")
+        timing = timing or Timing()
+        fetcher = Fetcher(timing.fetch_first, timing.fetch_last)
+        self._state = State(params, me, timing, bytearray(ek_secret or b""), bytearray(seed), fetcher)
+        self._state.load(durable)
+        self._state.batch = load_batch(durable)
+
+    def __repr__(self) -> str:
+        return f"Session({self._state.params.sid.hex()[:12]}, party {self._state.me})"
+
+    @property
+    def closed(self) -> bool:
+        """Nothing is left to do or to serve: the driver may drop the machine."""
+        return {Shelf.BRIEF, Shelf.RETAINED} <= self._state.erased
+
+    @property
+    def batch(self) -> Batch | None:
+        """Own shares and the public list once computed; they count from Done(HELD) on."""
+        return self._state.batch
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """For status: what this node still waits for from its peers."""
+        picture = self._state.picture
+        if picture is None:
+            return ()
+        bundles = [f"bundle/{i}" for i in bulk.missing_bundles(self._state, picture)]
+        return (*bundles, *(f"list/{i}" for i in bulk.missing_lists(self._state, picture)))
+
+    def on_chain(self, view: SessionView) -> list[Effect]:
+        """The chain's record now. Call it at every new block until the session is `closed`."""
+        state = self._state
+        if view.sid != state.params.sid.hex() or self.closed:
+            return []
+        if state.picture is not None and view.height < state.picture.height:
+            return []
+        picture = read_view(state.params, view)
+        state.late = state.late if state.picture else picture.phase is not Phase.DEAL
+        state.picture = picture
+        if picture.phase is Phase.ABANDONED:
+            return finishing.abandon(state, picture)
+        if state.ek and state.batch is None:
+            state.held.reopen(state.params, state.me, picture.deals, bytes(state.ek))
+        return [
+            *dealing.deal_once(state, picture),
+            *bulk.take_early(state, picture),
+            *dealing.acknowledge(state, picture),
+            *finishing.reveal_own_list(state, picture),
+            *finishing.advance(state, picture),
+            *bulk.fetch(state, picture),
+        ]
+
+    def handle(self, sender: Party, message: Message) -> list[Effect]:
+        """A message of an authenticated member. A bad one is counted and dropped, never an exception."""
+        state = self._state
+        if not state.params.is_party(sender) or sender == state.me or message.sid != state.params.sid:
+            return []
+        if not state.params.is_party(message.dealer) or state.strikes.get(sender, 0) >= STRIKES:
+            return []
+        match message:
+            case Bundle() | PointList():
+                return bulk.take(state, sender, message)
+            case WantBundle() | WantList():
+                return bulk.serve(state, sender, message)
+
+    def on_timer(self, name: str) -> list[Effect]:
+        """A timer ran out. RETAIN_TIMER is the driver's own: RETAIN is over in block time."""
+        state = self._state
+        state.timers.discard(name)
+        picture = state.picture
+        if picture is None or self.closed:
+            return []
+        if name.startswith(finishing.KEYS_TIMER):
+            return finishing.post_keys(state, picture, int(name.removeprefix(finishing.KEYS_TIMER)))
+        return self._on_named_timer(name, picture)
+
+    def _on_named_timer(self, name: str, picture: Picture) -> list[Effect]:
+        state = self._state
+        match name:
+            case dealing.ACK_TIMER:
+                return dealing.acknowledge(state, picture, at_once=True)
+            case finishing.OPENED_TIMER:
+                return finishing.tell_opened(state, picture, at_once=True)
+            case finishing.GRACE_TIMER:
+                return state.erase(Shelf.BRIEF)
+            case bulk.SERVE_TIMER:
+                state.served.clear()
+                return []
+            case _ if name == FETCH_TIMER:
+                return bulk.fetch_now(state, picture)
+            case _ if name == RETAIN_TIMER:
+                return state.erase(Shelf.BRIEF, Shelf.RETAINED)
+        return []

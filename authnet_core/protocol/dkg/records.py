@@ -1,0 +1,80 @@
+"""What one session keeps on disk: names, shelves and layouts of the records.
+
+deal       brief     seed (32) || DEAL record; written before anything of it is sent
+share/i    brief     own shares of dealer i (B+2 scalars) || v_i, tested
+bundle/i   retained  ciphertexts of dealer i in index order
+list/i     retained  salt (32) || points of dealer i, tested
+keys       retained  Y || N by position
+shares     kept      own key share (32) || nonce (32) by position l*B+b
+"""
+
+from dataclasses import dataclass
+
+from authnet_core.protocol.dkg.deal import leaf_of
+from authnet_core.protocol.dkg.effects import Shelf, Store
+from authnet_core.protocol.dkg.messages import Bundle, PointList
+from authnet_core.protocol.dkg.params import Party, SessionParams
+
+DEAL = "deal"
+KEYS = "keys"
+SHARES = "shares"
+SHARE_PAIR = 64
+
+
+def share_name(dealer: Party) -> str:
+    return f"share/{dealer}"
+
+
+def bundle_name(dealer: Party) -> str:
+    return f"bundle/{dealer}"
+
+
+def list_name(dealer: Party) -> str:
+    return f"list/{dealer}"
+
+
+def store_bundle(bundle: Bundle) -> Store:
+    """Leaves follow from the ciphertexts."""
+    return Store(bundle_name(bundle.dealer), b"".join(bundle.ciphertexts), Shelf.RETAINED)
+
+
+def load_bundle(params: SessionParams, dealer: Party, payload: bytes) -> Bundle:
+    """Inverse of store_bundle. Raises ValueError."""
+    ciphertexts, at = [], 0
+    for ek in params.eks:
+        size = params.plaintext_size if ek else 0
+        ciphertexts.append(payload[at : at + size])
+        at += size
+    if at != len(payload):
+        raise ValueError("not a stored bundle")
+    return Bundle(params.sid, dealer, tuple(map(leaf_of, ciphertexts)), tuple(ciphertexts))
+
+
+def store_list(opened: PointList) -> Store:
+    return Store(list_name(opened.dealer), opened.salt + opened.points64, Shelf.RETAINED)
+
+
+def load_list(params: SessionParams, dealer: Party, payload: bytes) -> PointList:
+    """Inverse of store_list. Raises ValueError."""
+    if len(payload) != 32 + params.list_size:
+        raise ValueError("not a stored list")
+    return PointList(params.sid, dealer, payload[:32], payload[32:])
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShare:
+    """One node's part of one key. Secret."""
+
+    share: bytes
+    nonce: bytes
+
+    def __repr__(self) -> str:
+        return "KeyShare(...)"
+
+
+def share_at(payload: bytes, position: int) -> KeyShare:
+    """Share and nonce of the key at position l*B+b, from the record `shares`. Raises IndexError."""
+    at = position * SHARE_PAIR
+    if position < 0 or at + SHARE_PAIR > len(payload):
+        raise IndexError("no such key in this session")
+    return KeyShare(payload[at : at + 32], payload[at + 32 : at + SHARE_PAIR])
