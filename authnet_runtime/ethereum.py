@@ -21,7 +21,7 @@ import aiohttp
 from eth_abi.abi import decode
 from eth_account import Account
 from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.exceptions import ContractLogicError, Web3Exception
+from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
 
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import AuthnetError, Code
@@ -80,6 +80,11 @@ def name_revert(revert: object) -> tuple[str, tuple[Any, ...]]:
     return name, tuple(decode(types, raw[4:])) if types else ()
 
 
+def _words(error: Web3RPCError) -> str:
+    answer: Any = (error.rpc_response or {}).get("error", {})
+    return str(answer.get("message", "refused"))[:200] if isinstance(answer, dict) else "refused"
+
+
 @contextmanager
 def coded(what: str) -> Iterator[None]:
     """Turn what web3 and aiohttp raise into AuthnetError."""
@@ -89,6 +94,9 @@ def coded(what: str) -> Iterator[None]:
         name, arguments = name_revert(error.data)
         shown = ", ".join(a.hex() if isinstance(a, bytes) else str(a) for a in arguments)
         raise AuthnetError(Code.REGISTRY_REFUSED, f"{what}: {name}({shown})", error=name) from None
+    except Web3RPCError as error:
+        # The node's own words ("insufficient funds ..."); they hold neither the URL nor a key.
+        raise AuthnetError(Code.UNAVAILABLE, f"{what}: Ethereum: {_words(error)}") from None
     except (Web3Exception, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise AuthnetError(Code.UNAVAILABLE, f"{what}: Ethereum: {type(error).__name__}") from None
 

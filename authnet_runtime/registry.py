@@ -14,6 +14,7 @@ from authnet_core.protocol.registration import Registration, SigningRequest
 from authnet_runtime.ethereum import BlockRef, Ethereum, artifact
 from authnet_runtime.registry_state import EpochState, VerifierState, read_epoch, read_verifier
 
+NEVER_S = 2**63
 _PAGE = 32
 
 
@@ -24,6 +25,8 @@ class Snapshot:
     block: BlockRef
     epochs: tuple[EpochState, ...]
     verifiers: tuple[VerifierState, ...]
+    next_due_s: int
+    """Block time at which an announced change of a verifier takes effect; it emits nothing then."""
 
 
 def registration_fields(entry: Registration) -> dict[str, Any]:
@@ -104,7 +107,14 @@ class Registry:
         """Every epoch and verifier at `at`."""
         numbers = range(1, await self.last_epoch(at) + 1)
         epochs = [await self.epoch(number, at) for number in numbers]
-        return Snapshot(at, tuple(e for e in epochs if e is not None), await self.verifiers(at))
+        verifiers = await self.verifiers(at)
+        due = [await self.next_change_s(verifier.name, at) for verifier in verifiers]
+        return Snapshot(at, tuple(e for e in epochs if e is not None), verifiers, min(due, default=NEVER_S))
+
+    async def next_change_s(self, verifier: str, at: BlockRef | None = None) -> int:
+        """When the announced change of a verifier takes effect, NEVER_S if there is none."""
+        raw = await self._read("getPendingVerifier", self.functions.getPendingVerifier(verifier), at)
+        return int(raw.effectiveAt) if raw.version else NEVER_S
 
     async def has_changed(self, first: int, last: int) -> bool:
         """Whether the contract emitted anything in blocks first..last."""

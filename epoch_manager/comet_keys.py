@@ -1,0 +1,89 @@
+"""CometBFT's key files of this node: read, and made if the node has none at all.
+
+A consensus key without its signer state is refused: starting it anew could sign a height twice.
+Touches NODE/cometbft/{config,data} only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from authnet_core.errors import Code, ConfigError
+
+_PRIVATE_TYPE = "tendermint/PrivKeyEd25519"
+_PUBLIC_TYPE = "tendermint/PubKeyEd25519"
+
+
+@dataclass(frozen=True, slots=True)
+class CometKeys:
+    """The public halves, in hex."""
+
+    consensus: str
+    comet_id: str
+
+
+def load_or_create(home: Path) -> CometKeys:
+    """Return the node's public CometBFT keys, making key files where there are none. Raises ConfigError."""
+    config, state = home / "config", home / "data" / "priv_validator_state.json"
+    validator, node = config / "priv_validator_key.json", config / "node_key.json"
+    for folder in (config, home / "data"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not validator.exists() and not state.exists():
+        _write_new(state, {"height": "0", "round": 0, "step": 0})
+        _write_new(validator, _validator_file(Ed25519PrivateKey.generate()))
+    if not validator.exists() or not state.exists():
+        missing = validator if state.exists() else state
+        raise ConfigError(
+            f"cometbft.home: {missing.name} is missing; restore both files, or take a new key with a new state"
+        )
+    if not node.exists():
+        _write_new(node, {"priv_key": _private(Ed25519PrivateKey.generate())})
+    consensus = _public_of(validator)
+    return CometKeys(consensus.hex(), hashlib.sha256(_public_of(node)).digest()[:20].hex())
+
+
+def _raw_public(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()
+
+
+def _private(key: Ed25519PrivateKey) -> dict[str, str]:
+    raw = key.private_bytes_raw() + _raw_public(key)
+    return {"type": _PRIVATE_TYPE, "value": base64.b64encode(raw).decode()}
+
+
+def _validator_file(key: Ed25519PrivateKey) -> dict[str, Any]:
+    public = _raw_public(key)
+    return {
+        "address": hashlib.sha256(public).digest()[:20].hex().upper(),
+        "pub_key": {"type": _PUBLIC_TYPE, "value": base64.b64encode(public).decode()},
+        "priv_key": _private(key),
+    }
+
+
+def _write_new(path: Path, content: dict[str, Any]) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, "w") as file:
+        json.dump(content, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _public_of(path: Path) -> bytes:
+    """The ed25519 public key that belongs to a key file's private key."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigError(f"cometbft.home: {path.name} can be read by others; chmod 600 it", Code.FILE_MODE)
+    try:
+        raw = base64.b64decode(json.loads(path.read_text())["priv_key"]["value"], validate=True)
+        key = Ed25519PrivateKey.from_private_bytes(raw[:32])
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"cometbft.home: {path.name} is no CometBFT ed25519 key file") from None
+    return _raw_public(key)

@@ -1,0 +1,128 @@
+"""The process: parts wired together, each alive while the others wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from authnet_core.errors import AuthnetError
+from authnet_runtime.chain import ChainReader
+from authnet_runtime.config import NodeConfig
+from authnet_runtime.ethereum import Ethereum, Sender
+from authnet_runtime.genesis import FIRST_EPOCH, derive_genesis
+from authnet_runtime.lifetime import wait_for_end
+from authnet_runtime.logs import get_logger
+from authnet_runtime.metrics import render
+from authnet_runtime.registry import Registry, Snapshot
+from authnet_runtime.registry_state import EpochStatus
+from authnet_runtime.rpc import Connection, serve
+from authnet_runtime.rpc_client import RpcClient
+from epoch_manager.comet_keys import CometKeys, load_or_create
+from epoch_manager.files import load_eth_key, load_params, settle_genesis
+from epoch_manager.observer import Observer
+from epoch_manager.registrar import OwnEntry, Registrar
+from epoch_manager.status import Status
+from epoch_manager.watcher import Watcher
+
+_log = get_logger("epoch")
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What belongs to this node and is read before anything starts."""
+
+    eth_key: bytes
+    comet: CometKeys
+    params: dict[str, int]
+
+    def __repr__(self) -> str:
+        return "Own(...)"
+
+
+def load_own(config: NodeConfig) -> Own:
+    """Read (and where allowed make) this node's files. Raises ConfigError before anything has begun."""
+    for folder in (config.run, config.dir / "epoch"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Own(
+        load_eth_key(config.eth_key),
+        load_or_create(config.dir / "cometbft"),
+        load_params(config.dir / "genesis_params.json", dev=config.toml.node.dev),
+    )
+
+
+class GenesisWriter:
+    """Settles genesis.json from the first epoch; refuses by name to go on from another one."""
+
+    def __init__(self, config: NodeConfig, params: dict[str, int], status: Status) -> None:
+        self._config = config
+        self._params = params
+        self._status = status
+
+    def accept(self, snapshot: Snapshot) -> bool:
+        """Whether this snapshot fits the network's genesis; what does not is reported, never observed."""
+        first = next((e for e in snapshot.epochs if e.epoch == FIRST_EPOCH), None)
+        if first is None or first.status is not EpochStatus.STARTED:
+            return False
+        toml = self._config.toml
+        try:
+            derived = derive_genesis(
+                first,
+                network_id=toml.node.network_id,
+                dev=toml.node.dev,
+                eth_chain_id=toml.ethereum.chain_id,
+                registry=toml.ethereum.registry,
+                params=self._params,
+            )
+            if settle_genesis(self._config.genesis, derived):
+                _log.info("genesis.written", members=len(first.members), block=first.started_block)
+        except AuthnetError as problem:
+            self._status.report("genesis", problem)
+            return False
+        self._status.clear("genesis")
+        self._status.saw_genesis(derived)
+        return True
+
+
+async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
+    """Serve until the supervisor's pipe closes or a signal comes."""
+    eth = config.toml.ethereum
+    async with (
+        Ethereum(eth.rpc) as ethereum,
+        RpcClient(config.ops_sock) as keeper,
+        ChainReader(config.read_sock) as chain,
+    ):
+        registry = Registry(ethereum, eth.registry)
+        sender = Sender(ethereum, own.eth_key)
+        status = Status(registry.address, eth.epoch, sender.address)
+        genesis = GenesisWriter(config, own.params, status)
+        observer = Observer(keeper, chain, status)
+
+        async def check() -> None:
+            await registry.check(eth.chain_id, config.toml.node.network_id, config.toml.node.dev)
+
+        async def sink(snapshot: Snapshot) -> None:
+            if genesis.accept(snapshot):
+                observer.show(snapshot)
+
+        watcher = Watcher(registry, check, config.dir / "epoch" / "journal.json", status, sink)
+        registrar = Registrar(registry, sender, keeper, OwnEntry.of(config, own.comet), status)
+        async with anyio.create_task_group() as group:
+            await group.start(lambda task_status: _serve_status(config, status, task_status))
+            group.start_soon(watcher.run, eth.poll_ms / 1000)
+            group.start_soon(registrar.run, eth.poll_ms / 1000)
+            group.start_soon(observer.run)
+            await wait_for_end(supervised_fd)
+            group.cancel_scope.cancel()
+
+
+async def _serve_status(config: NodeConfig, status: Status, task_status: Any) -> None:
+    async def on_status(_params: dict[str, Any], _caller: Connection) -> dict[str, Any]:
+        return status.as_json()
+
+    async def on_metrics(_params: dict[str, Any], _caller: Connection) -> str:
+        return render()
+
+    methods = {"status": on_status, "metrics": on_metrics}
+    await serve(config.epoch_sock, methods, task_status=task_status)
