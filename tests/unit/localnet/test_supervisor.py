@@ -1,0 +1,231 @@
+"""The supervisor with five stand-in processes: order, restarts, pairs, ends, giving up."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+NAMES = ("p2p_dkg", "epoch_manager", "abci_app", "node_api")
+ALL = {*NAMES, "cometbft"}
+
+
+class World:
+    """A node folder whose programs are stand-ins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.node, self.fakes = folder / "node1", folder / "fakes"
+        self.fakes.mkdir()
+        (self.node / "cometbft" / "config").mkdir(parents=True)
+        for name in NAMES:
+            text = f"import fake_process\nfake_process.main({name!r})\n"
+            (self.fakes / f"{name}.py").write_text(text)
+        comet = self.fakes / "comet"
+        comet.write_text(f"#!/bin/sh\nexec {sys.executable} {HERE / 'fake_process.py'}\n")
+        comet.chmod(0o755)
+        (self.node / "node.toml").write_text(f'[cometbft]\np2p = "127.0.0.1:1"\nbinary = "{comet}"\n')
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def run(self, *extra: str, genesis: bool = True, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+        if genesis:
+            (self.node / "genesis.json").write_text("{}")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "authnet.supervisor", str(self.node / "node.toml"), *extra],
+            env=os.environ | {"PYTHONPATH": f"{self.fakes}:{HERE}"},
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+        )
+        return self.process
+
+    def starts(self, name: str = "") -> list[dict[str, str]]:
+        path = self.node / "starts"
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [row for row in rows if name in ("", row["name"])]
+
+    def pid(self, name: str) -> int:
+        state = json.loads((self.node / "run" / "supervisor.json").read_text())
+        return next(p["pid"] for p in state["processes"] if p["name"] == name)
+
+    def running(self) -> set[str]:
+        return {row["name"] for row in self.starts() if is_alive(int(row["pid"]))}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def until(condition: Callable[[], bool], what: str, limit_s: float = 15.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    if made.process is not None:
+        made.process.kill()
+        made.process.wait()
+    until(lambda: not made.running(), "children ended with their supervisor")
+
+
+def test_starts_all_five_and_the_app_before_cometbft(world: World) -> None:
+    world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    order = [row["name"] for row in world.starts()]
+    assert order.index("abci_app") < order.index("cometbft") < order.index("node_api")
+
+
+def test_waits_for_genesis_with_the_chain_but_not_with_registration(world: World) -> None:
+    world.run(genesis=False)
+    until(lambda: world.running() == {"p2p_dkg", "epoch_manager"}, "the two that register")
+    (world.node / "genesis.json").write_text("{}")
+    until(lambda: world.running() == ALL, "the rest after genesis")
+
+
+def test_a_killed_process_comes_back_and_the_others_stay(world: World) -> None:
+    world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    os.kill(world.pid("p2p_dkg"), signal.SIGKILL)
+    until(lambda: len(world.starts("p2p_dkg")) == 2, "p2p_dkg started again")
+    assert len(world.starts()) == 6
+    until(lambda: world.pid("p2p_dkg") == world.starts("p2p_dkg")[1]["pid"], "state file follows")
+
+
+@pytest.mark.parametrize("victim", ["abci_app", "cometbft"])
+def test_the_chain_pair_restarts_together(world: World, victim: str) -> None:
+    world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    os.kill(world.pid(victim), signal.SIGKILL)
+    until(lambda: len(world.starts("abci_app")) == 2 and len(world.starts("cometbft")) == 2, "both again")
+    assert len(world.starts("p2p_dkg")) == 1
+
+
+def test_exit_code_zero_is_restarted_like_any_other(world: World) -> None:
+    (world.node / "node_api.exit").write_text("0")
+    world.run()
+    until(lambda: len(world.starts("node_api")) >= 2, "started again after code 0")
+    (world.node / "node_api.exit").unlink()
+    until(lambda: world.running() == ALL, "all five run")
+
+
+def test_gives_up_by_name_when_a_process_refuses_its_configuration(world: World) -> None:
+    (world.node / "p2p_dkg.exit").write_text("2")
+    process = world.run()
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert b"p2p_dkg refuses to start" in stderr
+    assert len(world.starts("p2p_dkg")) == 3
+
+
+def test_gives_up_when_a_program_is_not_there(world: World) -> None:
+    toml = (world.node / "node.toml").read_text()
+    (world.node / "node.toml").write_text(toml.replace("fakes/comet", "fakes/nothing"))
+    process = world.run()
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert b"cometbft can not be started" in stderr
+
+
+def test_sigterm_ends_everything_and_removes_sockets(world: World) -> None:
+    process = world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    process.terminate()
+    process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert world.running() == set()
+    assert not list((world.node / "run").glob("*.sock"))
+
+
+def test_a_child_that_ignores_sigterm_is_killed(world: World) -> None:
+    (world.node / "abci_app.stubborn").touch()
+    world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    os.kill(world.pid("cometbft"), signal.SIGKILL)
+    until(lambda: len(world.starts("abci_app")) == 2, "the stubborn partner was replaced")
+
+
+def test_kill_9_of_the_supervisor_ends_its_children(world: World) -> None:
+    process = world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    process.kill()
+    process.wait()
+    until(lambda: world.running() == set(), "nobody is left")
+
+
+def test_ends_when_the_pipe_of_its_starter_closes(world: World) -> None:
+    read_end, write_end = os.pipe()
+    process = world.run("--supervised-fd", str(read_end), pass_fds=(read_end,))
+    os.close(read_end)
+    until(lambda: world.running() == ALL, "all five run")
+    os.close(write_end)
+    process.communicate(timeout=15)
+    assert process.returncode == 0
+
+
+def test_env_holds_for_the_first_start_only(world: World) -> None:
+    world.run("--env", "p2p_dkg:EXTRA=yes")
+    until(lambda: world.running() == ALL, "all five run")
+    os.kill(world.pid("p2p_dkg"), signal.SIGKILL)
+    until(lambda: len(world.starts("p2p_dkg")) == 2, "started again")
+    assert [row["extra"] for row in world.starts("p2p_dkg")] == ["yes", ""]
+    assert {row["extra"] for row in world.starts("abci_app")} == {""}
+
+
+def test_a_second_supervisor_of_the_same_node_is_refused(world: World) -> None:
+    first = world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    second = world.run()
+    _, stderr = second.communicate(timeout=10)
+    assert second.returncode == 2
+    assert b"another supervisor" in stderr
+    world.process = first
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("a.toml", "b.toml"),
+        ("--wrong",),
+        ("n.toml", "--env", "nobody:A=1"),
+        ("n.toml", "--env", "p2p_dkg:A"),
+        ("n.toml", "--env"),
+        ("n.toml", "--supervised-fd", "x"),
+    ],
+)
+def test_bad_command_lines_are_refused(words: tuple[str, ...]) -> None:
+    ran = subprocess.run([sys.executable, "-m", "authnet.supervisor", *words], capture_output=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr
+
+
+def test_a_folder_without_configuration_is_refused(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "authnet.supervisor", str(tmp_path / "node.toml")]
+    ran = subprocess.run(argv, capture_output=True, check=False)
+    assert ran.returncode == 2
+    assert b"node.toml" in ran.stderr
+
+
+def test_logs_rotate_by_size(tmp_path: Path) -> None:
+    from authnet.supervisor.children import Child, Program
+
+    (tmp_path / "logs").mkdir()
+    child = Child(Program("x", ("true",), tethered=False), tmp_path)
+    child.log.write_text("a" * 100)
+    child.rotate_log(limit=200)
+    assert child.log.read_text() == "a" * 100
+    child.rotate_log(limit=50)
+    assert child.log.read_text() == ""
+    assert child.log.with_suffix(".log.1").read_text() == "a" * 100
