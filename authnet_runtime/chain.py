@@ -60,7 +60,7 @@ class ChainReader:
             if refusal.code in _ABSENT:
                 return None
             raise
-        return msgspec.convert(answer["value"], type)
+        return msgspec.convert(answer["value"], type, str_keys=True)
 
     async def raw(self, path: str, *, height: int = 0, prove: bool = False) -> dict[str, Any]:
         """The whole answer: {height, value, proof?}. Raises AuthnetError."""
