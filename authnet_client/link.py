@@ -1,0 +1,193 @@
+"""HTTP to the nodes: kept-alive connections, bounded answers, coded failures with one sentence each.
+
+Requests run in the client's own task group: who has enough answers goes on, the rest finish in the background
+and keep their connections warm. Proxy settings of the environment are not used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import anyio
+import httpx
+import msgspec
+from anyio.abc import TaskGroup
+
+from authnet_core.errors import AuthnetError, Code
+
+T = TypeVar("T")
+MAX_ANSWER = 262_144
+_JSON = {"content-type": "application/json; charset=utf-8"}
+
+
+class NodeError(msgspec.Struct):
+    """`error` of an answer: JSON-RPC's with our part, or the GET side's."""
+
+    code: int | str = ""
+    message: str = ""
+    data: Any = None
+    authnet: Any = None
+
+
+class RpcAnswer(msgspec.Struct):
+    """A JSON-RPC answer whose result is read later."""
+
+    result: msgspec.Raw | None = None
+    error: NodeError | None = None
+
+
+class GetRefusal(msgspec.Struct):
+    error: NodeError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What one node said, or why it said nothing."""
+
+    index: int
+    ms: float
+    value: T | None = None
+    error: AuthnetError | None = None
+
+
+class Answers(Generic[T]):
+    """Async iterator over what the asked nodes say. May be left and taken up again."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self._arrived: deque[Answer[T]] = deque()
+        self._more = anyio.Event()
+
+    async def run(self, index: int, call: Callable[[int], Awaitable[T]]) -> None:
+        """Ask one node and keep its answer."""
+        self._arrived.append(await _timed(index, call))
+        self._more.set()
+
+    def __aiter__(self) -> Answers[T]:
+        return self
+
+    async def __anext__(self) -> Answer[T]:
+        if not self._left:
+            raise StopAsyncIteration
+        while not self._arrived:
+            self._more = anyio.Event()
+            await self._more.wait()
+        self._left -= 1
+        return self._arrived.popleft()
+
+
+class Link:
+    """Use as an async context manager."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._stack = AsyncExitStack()
+        self._group: TaskGroup | None = None
+        self._http: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Link:
+        limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=60.0)
+        headers = {"accept-encoding": "identity", "user-agent": "authnet-client"}
+        self._http = await self._stack.enter_async_context(
+            httpx.AsyncClient(limits=limits, timeout=self._timeout_s, trust_env=False, headers=headers)
+        )
+        self._group = await self._stack.enter_async_context(anyio.create_task_group())
+        self._stack.callback(self._group.cancel_scope.cancel)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    def ask(self, indexes: Iterable[int], call: Callable[[int], Awaitable[T]]) -> Answers[T]:
+        """Ask all at once; iterate over the answers as they come, as far as wanted."""
+        if self._group is None:
+            raise RuntimeError("use the client in an `async with` block")
+        asked = list(indexes)
+        answers: Answers[T] = Answers(len(asked))
+        for index in asked:
+            self._group.start_soon(answers.run, index, call)
+        return answers
+
+    async def rpc(self, url: str, body: bytes, kind: type[T]) -> T:
+        """POST a JSON-RPC request. Raises AuthnetError."""
+        _, raw = await self.fetch("POST", url, body)
+        answer = _decode(raw, RpcAnswer)
+        if answer.error is not None:
+            raise _refusal(answer.error)
+        if answer.result is None:
+            raise AuthnetError(Code.BAD_NODE_ANSWER, "the answer has neither result nor error")
+        return _decode(bytes(answer.result), kind)
+
+    async def get(self, url: str, kind: type[T]) -> T:
+        """GET a JSON value. Raises AuthnetError."""
+        status, raw = await self.fetch("GET", url)
+        if status != 200:
+            raise _refusal(_decode(raw, GetRefusal).error)
+        return _decode(raw, kind)
+
+    async def fetch(self, method: str, url: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """(status, body) within the time and size limits. Raises NETWORK_DOWN, TIMEOUT, TOO_LARGE."""
+        try:
+            with anyio.fail_after(self._timeout_s):
+                try:
+                    return await self._send(method, url, body)
+                except httpx.RemoteProtocolError:
+                    # The node closed a kept connection just as we used it. All our calls can be repeated.
+                    return await self._send(method, url, body)
+        except (TimeoutError, httpx.TimeoutException):
+            raise AuthnetError(Code.TIMEOUT, f"no answer in {self._timeout_s:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            raise AuthnetError(Code.NETWORK_DOWN, "not reachable") from None
+
+    async def _send(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
+        if self._http is None:
+            raise RuntimeError("use the client in an `async with` block")
+        request = self._http.build_request(method, url, content=body, headers=_JSON if body else None)
+        response = await self._http.send(request, stream=True)
+        try:
+            chunks, size = [], 0
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > MAX_ANSWER:
+                    raise AuthnetError(Code.BAD_NODE_ANSWER, f"an answer of more than {MAX_ANSWER} bytes")
+                chunks.append(chunk)
+            return response.status_code, b"".join(chunks)
+        finally:
+            await response.aclose()
+
+
+async def _timed(index: int, call: Callable[[int], Awaitable[T]]) -> Answer[T]:
+    started = time.perf_counter()
+    try:
+        value = await call(index)
+    except AuthnetError as error:
+        return Answer(index, _since(started), error=error)
+    return Answer(index, _since(started), value)
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _decode(raw: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise AuthnetError(Code.BAD_NODE_ANSWER, "the answer has another shape than agreed") from None
+
+
+def _refusal(error: NodeError) -> AuthnetError:
+    """A node's refusal with its code; its text is shortened, it may be anything."""
+    facts = error.authnet if isinstance(error.authnet, dict) else {}
+    name = facts.get("code") if facts else error.code
+    code = Code.__members__.get(name, Code.BAD_NODE_ANSWER) if isinstance(name, str) else Code.BAD_NODE_ANSWER
+    text = error.data if isinstance(error.data, str) else error.message
+    return AuthnetError(code, text[:300] or "refused without a reason")
