@@ -15,6 +15,7 @@ from p2p_dkg.keystore.sealing import Box
 
 BRIEF, RETAINED = "brief", "retained"
 GROUPS = (BRIEF, RETAINED)
+EK, DEAL = "ek", "deal"
 
 
 class SessionFiles:
@@ -80,10 +81,13 @@ class SessionFiles:
             sync_folder(self._folder.parent)
 
     def reveal(self) -> list[bytes]:
-        """Data keys and contents of `brief`, for the leak test of a development network."""
+        """Data keys, encryption key, seed and per-dealer shares, for the leak test of a development network."""
         found = [box.key for key in self._keys.values() if (box := key.load()) is not None]
-        for name in self.names(BRIEF):
-            content = self.get(BRIEF, name)
-            if content is not None:
+        for name, content in self.load().items():
+            if name == EK:
                 found.append(content)
+            elif name == DEAL:
+                found.append(content[:32])
+            elif name.startswith("share/"):
+                found += [content[at : at + 32] for at in range(0, len(content), 32)]
         return found

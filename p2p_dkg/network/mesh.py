@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import trio
 from anyio import TASK_STATUS_IGNORED
-from anyio.abc import TaskStatus
 from libp2p.abc import INetStream
 
 from authnet_core.protocol.dkg.messages import Message
@@ -75,7 +75,7 @@ class Mesh:
         """Set what looks up receipts already given."""
         self._receipt_source = source
 
-    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: Any = TASK_STATUS_IGNORED) -> None:
         """Listen and keep links up until cancelled. Raises ConfigError when the address can not be used."""
         async with self.host.run(), trio.open_nursery() as nursery:
             self._nursery = nursery

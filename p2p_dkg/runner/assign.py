@@ -15,7 +15,6 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import AccountView
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote, ChainReader
-from authnet_runtime.comet import CometRpc
 from p2p_dkg.ports import Assigned, AssignRequest
 from p2p_dkg.runner.submit import Ticket, TxDesk
 from p2p_dkg.runner.watch import ChainWatch
@@ -42,19 +41,18 @@ class _Ask:
 class Assigner:
     """Assigns keys through the chain."""
 
-    def __init__(self, chain: ChainReader, comet: CometRpc, watch: ChainWatch, desk: TxDesk) -> None:
-        self._chain, self._comet, self._watch, self._desk = chain, comet, watch, desk
+    def __init__(self, chain: ChainReader, watch: ChainWatch, desk: TxDesk) -> None:
+        self._chain, self._watch, self._desk = chain, watch, desk
         self._asks: dict[tuple[bytes, str], _Ask] = {}
-        self.epoch = 0
 
-    async def assign(self, request: AssignRequest) -> Assigned:
+    async def assign(self, request: AssignRequest, epoch: int) -> Assigned:
         """The account's key. Raises AuthnetError with the chain's refusal, BUSY, TIMEOUT or UNAVAILABLE."""
         if request.curve != "secp256k1":
             raise AuthnetError(Code.UNSUPPORTED_CURVE, f"keys of curve {request.curve!r} are not made here")
         if request.purpose not in _PURPOSES or len(request.account_id) != 32:
             raise AuthnetError(Code.BAD_PARAMS, "account_id needs 32 bytes, purpose is lookup or login")
         found = await self.existing(request.account_id, request.curve)
-        return found if found is not None else await self._join(request)
+        return found if found is not None else await self._join(request, epoch)
 
     async def existing(self, account_id: bytes, curve: str) -> Assigned | None:
         """The key the account has already, or None."""
@@ -73,7 +71,7 @@ class Assigner:
         for (account, _), ask in self._asks.items():
             ask.look = ask.look or account.hex() in named
 
-    async def _join(self, request: AssignRequest) -> Assigned:
+    async def _join(self, request: AssignRequest, epoch: int) -> Assigned:
         place = (request.account_id, request.curve)
         ask = self._asks.get(place)
         if ask is not None:
@@ -82,15 +80,15 @@ class Assigner:
             if len(self._asks) >= MAX_IN_FLIGHT:
                 raise AuthnetError(Code.BUSY, "too many assignments under way")
             ask = self._asks[place] = _Ask()
-            await self._lead(request, ask)
+            await self._lead(request, epoch, ask)
         if ask.result is None:
             raise ask.refusal or AuthnetError(Code.UNAVAILABLE, "the assignment was given up")
         return ask.result
 
-    async def _lead(self, request: AssignRequest, ask: _Ask) -> None:
+    async def _lead(self, request: AssignRequest, epoch: int, ask: _Ask) -> None:
         try:
             with anyio.fail_after(WAIT_S):
-                ask.result = await self._submit_and_wait(request, ask)
+                ask.result = await self._submit_and_wait(request, epoch, ask)
         except TimeoutError:
             ask.refusal = AuthnetError(Code.TIMEOUT, f"the chain assigned no key in {WAIT_S:g} s")
         except AuthnetError as refusal:
@@ -99,7 +97,7 @@ class Assigner:
             del self._asks[request.account_id, request.curve]
             ask.done.set()
 
-    async def _submit_and_wait(self, request: AssignRequest, ask: _Ask) -> Assigned:
+    async def _submit_and_wait(self, request: AssignRequest, epoch: int, ask: _Ask) -> Assigned:
         fields = pb.Assign(
             verifier=request.verifier,
             account_id=request.account_id,
@@ -107,7 +105,7 @@ class Assigner:
             number=0,
             purpose=_PURPOSES[request.purpose],
         )
-        ticket = await self._desk.send(self.epoch, "assign", fields)
+        ticket = await self._desk.send(epoch, "assign", fields)
         if ticket.code not in (None, Code.ACCOUNT_HAS_KEY, Code.SEEN_BEFORE):
             raise AuthnetError(ticket.code, ticket.log)
         ask.look = ticket.code is not None

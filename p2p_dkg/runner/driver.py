@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import trio
 from anyio import CapacityLimiter, to_thread
@@ -26,6 +27,7 @@ from authnet_core.protocol.dkg.effects import (
 )
 from authnet_core.protocol.dkg.machine import Session
 from authnet_core.protocol.dkg.messages import Message
+from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.protocol.views import SessionView
 from authnet_runtime.logs import get_logger
 from authnet_runtime.metrics import Counter
@@ -55,9 +57,9 @@ class Surroundings:
 class Driver:
     """One session of this node."""
 
-    def __init__(self, machine: Session, shelves: SessionShelves, around: Surroundings) -> None:
+    def __init__(self, params: SessionParams, machine: Session, shelves: SessionShelves, around: Surroundings) -> None:
         self.machine, self._shelves, self._around = machine, shelves, around
-        self.sid = machine.params.sid
+        self.sid, self._epoch = params.sid, params.epoch
         self.view: SessionView | None = None
         self._fresh = False
         self._messages: deque[tuple[int, Message]] = deque()
@@ -89,6 +91,17 @@ class Driver:
     def is_idle(self) -> bool:
         """Settled, and only there to serve others."""
         return bool(self.outcome) and not self._messages
+
+    def show(self) -> dict[str, Any]:
+        """For `status`."""
+        view = self.view
+        return {
+            "sid": self.sid.hex(),
+            "phase": view.phase if view is not None else "",
+            "h0": view.h0 if view is not None else 0,
+            "missing": list(self.machine.missing),
+            "outcome": self.outcome,
+        }
 
     async def run(self) -> None:
         """Work until nothing is left to do or to serve."""
@@ -147,7 +160,7 @@ class Driver:
                 self._around.mesh.send_all(message)
             case Submit(chain_message):
                 kind, fields = to_transaction(chain_message)
-                await self._around.desk.try_send(self.machine.params.epoch, kind, fields)
+                await self._around.desk.try_send(self._epoch, kind, fields)
             case Erase(shelf):
                 await to_thread.run_sync(self._shelves.erase, shelf)
                 self._around.faults.reach(f"erase:{shelf.value}")

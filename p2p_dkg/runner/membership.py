@@ -43,7 +43,7 @@ class Membership:
 
     async def refresh(self, note: BlockNote) -> None:
         """Read the committee anew at epoch events and now and then."""
-        is_due = note.height >= self._refreshed + REFRESH_BLOCKS
+        is_due = self.epoch is None or note.height >= self._refreshed + REFRESH_BLOCKS
         if not is_due and not any(event.type == "epoch_phase" for event in note.events):
             return
         epoch = await self._chain.query("/epoch/current", EpochView)

@@ -1,4 +1,4 @@
-"""Where the records of a session go: short-lived and retained ones to the session's folder, own shares to the epoch's."""
+"""Where a session's records go: short-lived and retained ones to its folder, own shares to the epoch's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from authnet_core.crypto import secp256k1
 from authnet_core.protocol.dkg.effects import Shelf, Store
 from authnet_core.protocol.dkg.records import SHARES
 from p2p_dkg.keystore.epochs import EpochFiles
-from p2p_dkg.keystore.sessions import BRIEF, RETAINED, SessionFiles
+from p2p_dkg.keystore.sessions import BRIEF, EK, RETAINED, SessionFiles
 
-_EK = "ek"
 _GROUPS = {Shelf.BRIEF: BRIEF, Shelf.RETAINED: RETAINED}
 
 
@@ -35,17 +34,17 @@ class SessionShelves:
 
     def load(self) -> dict[str, bytes]:
         """What an earlier life stored, as the machine wants it."""
-        durable = {name: content for name, content in self._session.load().items() if name != _EK}
+        durable = {name: content for name, content in self._session.load().items() if name != EK}
         if (batch := self._epoch.batch(self._session.sid)) is not None:
             durable[SHARES] = batch
         return durable
 
     def take_encryption_key(self, counter: int, announced: bytes) -> bytes | None:
         """The secret of the key START froze, moved from the waiting ones to the session. None if not on this disk."""
-        stored = self._session.get(RETAINED, _EK)
+        stored = self._session.get(RETAINED, EK)
         waiting = self._epoch.waiting.secrets.get(counter)
         if stored is None and waiting is not None and announced and secp256k1.pub(waiting) == announced:
-            self._session.put(RETAINED, _EK, waiting)
+            self._session.put(RETAINED, EK, waiting)
             stored = waiting
         if stored is not None and stored == waiting:
             self._epoch.waiting.discard({counter})

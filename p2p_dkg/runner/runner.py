@@ -56,6 +56,9 @@ class Runner:
         self.membership = Membership(chain, desk, keystore, mesh)
         self.sessions: tuple[SessionView, ...] = ()
         self.dev: bool | None = None
+        """What genesis says, None before the chain is there."""
+        self.draining = False
+        self._short: tuple[bytes, ...] = ()
         mesh.handle_messages(self.take_message)
 
     async def bind(self, network_id: str) -> None:
@@ -110,6 +113,10 @@ class Runner:
         """Sessions with a running machine, for `status`."""
         return list(self._drivers.values())
 
+    def short(self) -> list[str]:
+        """Final sessions whose shares this node does not have, for `status`."""
+        return [sid.hex() for sid in self._short]
+
     async def _tick(self, note: BlockNote, nursery: trio.Nursery) -> None:
         await self.membership.refresh(note)
         if self.membership.index is None:
@@ -144,6 +151,8 @@ class Runner:
             is_held = self._keystore.epoch(view.epoch).holds(sid)
             return has_files or (not is_held and self.membership.index not in view.holders)
         born = self._keystore.place.born_height
+        if self.draining and not has_files:
+            return False
         return born is not None and view.h0 > born
 
     async def _open(self, sid: bytes, view: SessionView, nursery: trio.Nursery) -> Driver | None:
@@ -175,7 +184,7 @@ class Runner:
         if view.phase in _OVER and secret is None and not durable:
             return None  # announced no key for it, or it is on another disk: short until the next refresh
         machine = Session(params, me, secret, os.urandom(32), durable)
-        return Driver(machine, shelves, self._around)
+        return Driver(params, machine, shelves, self._around)
 
     async def _run_driver(self, driver: Driver, scope: trio.CancelScope) -> None:
         sid = driver.sid
@@ -220,7 +229,7 @@ class Runner:
                 _log.info("runner.waiting", reason=refusal.message)
 
     async def _sweep(self, nursery: trio.Nursery) -> None:
-        """Sessions not in the newest list: those to catch up, those a peer asks about, those with something to erase."""
+        """Sessions not in the newest list: to catch up, asked about by a peer, or with something to erase."""
         now = trio.current_time()
         wanted, self._wanted = self._wanted, set()
         if now - self._last_retained >= RETAINED_S:
@@ -236,7 +245,10 @@ class Runner:
     async def _to_catch_up(self) -> set[bytes]:
         retained = await self._chain.query("/sessions/retained", list[RetainedView])
         me = self.membership.index
-        return {bytes.fromhex(view.sid) for view in retained or [] if me not in view.holders}
+        missing = [view for view in retained or [] if me not in view.holders]
+        sids = {bytes.fromhex(view.sid): view.epoch for view in missing}
+        self._short = tuple(sid for sid, epoch in sids.items() if not self._keystore.epoch(epoch).holds(sid))
+        return set(sids)
 
     def _park(self, now: float) -> None:
         """Drop machines that only wait for others; a peer's question or the sweep brings them back."""

@@ -1,0 +1,55 @@
+"""python -m p2p_dkg NODE/node.toml: the keeper, the only process of a node with key material."""
+
+from __future__ import annotations
+
+import sys
+
+from authnet_core.errors import AuthnetError, Code
+from authnet_runtime.config import NodeConfig, load_node
+from authnet_runtime.lifetime import Launch, parse_launch
+from authnet_runtime.logs import get_logger, setup
+from p2p_dkg.process import harden
+
+OPERATOR_MISTAKE, FORK, BROKEN = 2, 3, 1
+
+
+def _first(group: BaseExceptionGroup[AuthnetError]) -> AuthnetError:
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    if not isinstance(inner, AuthnetError):
+        raise inner
+    return inner
+
+
+def _run(launch: Launch, config: NodeConfig) -> None:
+    import trio
+
+    from p2p_dkg.app import run_keeper
+
+    trio.run(run_keeper, config, launch.supervised_fd)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until told to end: 0. An operator's mistake is 2, a forked chain 3."""
+    launch = parse_launch("p2p_dkg", argv)
+    harden()
+    refusal: AuthnetError | None = None
+    try:
+        config = load_node(launch.config)
+        setup("p2p_dkg", config.toml.node.log_level)
+        _run(launch, config)
+    except* AuthnetError as group:
+        refusal = _first(group)
+    if refusal is None:
+        return 0
+    get_logger("keeper").error("keeper.refused", code=refusal.code.value, reason=refusal.message)
+    sys.stderr.write(f"{refusal.message}\n")
+    if refusal.code is Code.FORK_SEEN:
+        return FORK
+    mistakes = (Code.CONFIG, Code.FILE_MODE, Code.WRONG_PASSPHRASE, Code.KEYSTORE_DAMAGED)
+    return OPERATOR_MISTAKE if refusal.code in mistakes else BROKEN
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
