@@ -1,21 +1,16 @@
-"""Make a node's folder: settings, the passphrase and the Ethereum key, and the keys cometbft makes for itself.
+"""Make a node's folder: settings, the passphrase and the operator's Ethereum key.
 
-The node identity key is not made here: the keeper makes it at its first start and never shows it.
-Touches the new folder only; runs `cometbft init`.
+No key of the node itself is made here: the keeper makes its identity key and epoch_manager CometBFT's keys at
+their first start. Touches the new folder only.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import secrets
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-
-from authnet_core.errors import ConfigError
 
 EVERYTHING_ELSE = """
 [keeper]
@@ -43,13 +38,14 @@ class NodeSettings:
 
 
 def create(folder: Path, settings: NodeSettings) -> None:
-    """Make the folder or complete one; keys that exist are kept. Raises ConfigError."""
+    """Make the folder or complete one; keys that exist are kept."""
     for name in ("", "run", "keeper", "abci", "epoch", "logs"):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     write_secret(folder / "passphrase", secrets.token_urlsafe(24))
     write_secret(folder / "eth.key", secrets.token_hex(32))
-    _init_comet(folder / "cometbft", settings.binary)
-    (folder / "node.toml").write_text(render(settings))
+    # An operator's changes to the file stay.
+    if not (folder / "node.toml").exists():
+        (folder / "node.toml").write_text(render(settings))
 
 
 def render(settings: NodeSettings) -> str:
@@ -94,24 +90,3 @@ def write_secret(path: Path, text: str) -> None:
         return
     with os.fdopen(handle, "w") as file:
         file.write(text + "\n")
-
-
-def comet_id(folder: Path) -> str:
-    """CometBFT's node id of the node in `folder`: the address of its node key."""
-    body = json.loads((folder / "cometbft" / "config" / "node_key.json").read_text())
-    public = base64.b64decode(body["priv_key"]["value"])[32:]
-    return hashlib.sha256(public).digest()[:20].hex()
-
-
-def _init_comet(home: Path, binary: str) -> None:
-    if (home / "config" / "priv_validator_key.json").exists():
-        return
-    try:
-        argv = [binary, "init", "--home", str(home)]
-        run = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
-    except OSError as error:
-        raise ConfigError(f"cometbft.binary: {binary} can not be run: {error.strerror}") from None
-    if run.returncode != 0:
-        raise ConfigError(f"cometbft.binary: init failed: {run.stderr.strip()[-200:]}")
-    # Made for a chain of one; ours comes from the registry.
-    (home / "config" / "genesis.json").unlink(missing_ok=True)

@@ -18,6 +18,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authnet_core.errors import Code, ConfigError
+from authnet_runtime.registry_state import EpochState
+from epoch_manager.files import write_atomically
 
 _PRIVATE_TYPE = "tendermint/PrivKeyEd25519"
 _PUBLIC_TYPE = "tendermint/PubKeyEd25519"
@@ -49,6 +51,13 @@ def load_or_create(home: Path) -> CometKeys:
         _write_new(node, {"priv_key": _private(Ed25519PrivateKey.generate())})
     consensus = _public_of(validator)
     return CometKeys(consensus.hex(), hashlib.sha256(_public_of(node)).digest()[:20].hex())
+
+
+def write_peers(home: Path, epoch: EpochState) -> None:
+    """config/peers.txt: the other members as id@host:port, which the supervisor puts into config.toml."""
+    own = hashlib.sha256(_public_of(home / "config" / "node_key.json")).digest()[:20].hex()
+    peers = [f"{member.comet_id}@{member.comet_addr}" for member in epoch.members if member.comet_id != own]
+    write_atomically(home / "config" / "peers.txt", "".join(f"{peer}\n" for peer in peers).encode(), 0o644)
 
 
 def _raw_public(key: Ed25519PrivateKey) -> bytes:

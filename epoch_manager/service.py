@@ -19,7 +19,7 @@ from authnet_runtime.registry import Registry, Snapshot
 from authnet_runtime.registry_state import EpochStatus
 from authnet_runtime.rpc import Connection, serve
 from authnet_runtime.rpc_client import RpcClient
-from epoch_manager.comet_keys import CometKeys, load_or_create
+from epoch_manager.comet_keys import CometKeys, load_or_create, write_peers
 from epoch_manager.files import load_eth_key, load_params, settle_genesis
 from epoch_manager.observer import Observer
 from epoch_manager.registrar import OwnEntry, Registrar
@@ -75,6 +75,8 @@ class GenesisWriter:
                 registry=toml.ethereum.registry,
                 params=self._params,
             )
+            # Before genesis.json: its appearance is what starts the chain.
+            write_peers(self._config.dir / "cometbft", first)
             if settle_genesis(self._config.genesis, derived):
                 _log.info("genesis.written", members=len(first.members), block=first.started_block)
         except AuthnetError as problem:

@@ -53,12 +53,3 @@ def make_all(places: Places, extra: str = "") -> None:
         ]
         for job in jobs:
             job.result()
-    write_peers(places)
-
-
-def write_peers(places: Places) -> None:
-    """Every node's list of the others, full mesh."""
-    peers = {i: f"{node_folder.comet_id(places.node_dir(i))}@127.0.0.1:{places.ports(i).comet}" for i in places.indexes}
-    for index in places.indexes:
-        others = [peer for other, peer in peers.items() if other != index]
-        (places.node_dir(index) / "cometbft" / "config" / "peers.txt").write_text("\n".join(others) + "\n")

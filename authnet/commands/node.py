@@ -43,7 +43,7 @@ def init(
     binary: Annotated[str, typer.Option(help="cometbft v0.40.0.")] = "cometbft",
     dev: Annotated[bool, typer.Option("--dev")] = False,
 ) -> None:
-    """Make a node's folder: node.toml, passphrase, Ethereum key, CometBFT keys. Keys that exist are kept."""
+    """Make a node's folder: node.toml, passphrase, Ethereum key. Keys that exist are kept."""
     from authnet_runtime import node_folder
 
     with reporting(Output()) as out:
