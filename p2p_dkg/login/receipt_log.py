@@ -8,10 +8,8 @@ A log that was lost, restored or moved can not prove what it has signed: it coun
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -21,7 +19,7 @@ import trio
 from authnet_core.errors import AuthnetError, Code
 
 DEFAULT_CAPACITY = 1_000_000
-_BORN, _ID, _QUIET, _HORIZON = b"m/born", b"m/id", b"m/quiet", b"m/horizon"
+_BORN, _PROOF, _QUIET, _HORIZON = b"m/born", b"m/proof", b"m/quiet", b"m/horizon"
 _PRUNE_CHUNK = 5_000
 _encoder = msgspec.msgpack.Encoder()
 
@@ -36,32 +34,6 @@ class Bound(msgspec.Struct, frozen=True, array_like=True):
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Marker:
-    """Lies beside the log: it must name this very log, in this very folder."""
-
-    path: Path
-
-    def fits(self, log_id: bytes, folder: Path) -> bool:
-        try:
-            return self.path.read_text() == self._text(log_id, folder)
-        except (OSError, ValueError):
-            return False
-
-    def write(self, log_id: bytes, folder: Path) -> None:
-        fresh = self.path.with_suffix(".new")
-        with open(fresh, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
-            file.write(self._text(log_id, folder))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
-
-    @staticmethod
-    def _text(log_id: bytes, folder: Path) -> str:
-        # A copy of the folder put back from a backup has another inode than the one we made.
-        return f"{log_id.hex()} {folder.stat().st_ino}\n"
-
-
 class ReceiptLog:
     """Open one per node, at the keeper's first start, in a folder of its own. Not for two processes."""
 
@@ -73,7 +45,7 @@ class ReceiptLog:
         self._unsynced: dict[bytes, Bound] = {}
         self._writing = trio.Lock()
         self._count = sum(1 for _ in self._db.iterator(prefix=b"h", include_value=False))
-        self._prove_identity(folder, int(now_s))
+        self._prove_identity(folder / "receipts" / "witness", int(now_s))
         self.horizon_s = self._get_time(_HORIZON)
         """Entries before this second may be gone: a token that may be older is not served in two rounds."""
 
@@ -184,16 +156,25 @@ class ReceiptLog:
     def _put_time(self, name: bytes, second: int) -> None:
         self._db.put(name, max(second, 0).to_bytes(8, "big"), sync=True)
 
-    def _prove_identity(self, folder: Path, now_s: int) -> None:
-        marker = _Marker(folder / "receipts.born")
-        log_id = self._db.get(_ID)
-        if log_id is not None and marker.fits(log_id, folder / "receipts"):
+    def _prove_identity(self, witness: Path, now_s: int) -> None:
+        """Born anew unless the log is the very files this keeper has made."""
+        proof = self._db.get(_PROOF)
+        if proof is not None and proof == _look_at(witness):
             return
-        log_id = secrets.token_bytes(16)
+        witness.unlink(missing_ok=True)
+        witness.write_bytes(secrets.token_hex(16).encode())
         with self._db.write_batch(sync=True) as writes:
-            writes.put(_ID, log_id)
+            writes.put(_PROOF, _look_at(witness))
             writes.put(_BORN, (now_s + 1).to_bytes(8, "big"))
-        marker.write(log_id, folder / "receipts")
+
+
+def _look_at(witness: Path) -> bytes:
+    """The witness file as the kernel knows it. No restore or copy can give a file back its ctime."""
+    try:
+        text, seen, folder = witness.read_bytes(), witness.stat(), witness.parent.parent.stat()
+    except OSError:
+        return b""
+    return b"%s %d %d %d" % (text, seen.st_ino, seen.st_ctime_ns, folder.st_ino)
 
 
 def _open(path: Path) -> plyvel.DB:

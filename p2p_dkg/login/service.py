@@ -35,7 +35,8 @@ from p2p_dkg.login.requests import MAX_RECEIPTS, ShareRequest, read_commit, read
 
 Handler = Callable[[dict[str, Any], Any], Awaitable[dict[str, Any]]]
 IS_NEW_MS = 10_000
-_ASK_S = 1.5
+_ASK_S = 3.0
+"""A backstop: the mesh gives up sooner, with the answers it has."""
 _ASKS_AT_ONCE = 16
 _FORGET_EVERY_S = 30.0
 

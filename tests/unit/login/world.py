@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
@@ -283,6 +284,7 @@ class World:
         self.published = provider.key_set()
         self.provider_down = False
         self.fetches = 0
+        self.all_fetched = trio.Event()
         self.keepers: list[Keeper] = []
         for j in range(1, n + 1):
             self.keepers.append(Keeper(j, self, folder / f"node-{j}"))
@@ -293,6 +295,8 @@ class World:
 
     async def fetch(self, url: str) -> bytes:
         self.fetches += 1
+        if self.fetches >= len(self.keepers):
+            self.all_fetched.set()
         await trio.lowlevel.checkpoint()
         if self.provider_down:
             raise AuthnetError(Code.UNAVAILABLE, "down")
@@ -324,8 +328,7 @@ async def running(folder: Path, n: int = 5, **options: Any) -> AsyncIterator[Wor
 
 async def ready(world: World) -> None:
     with trio.fail_after(10):
-        while world.fetches < len(world.keepers):
-            await trio.sleep(0.002)
+        await world.all_fetched.wait()
         await trio.testing.wait_all_tasks_blocked()
 
 
@@ -341,9 +344,7 @@ def in_trio(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 async def refused(code: Code, call: Awaitable[Any]) -> AuthnetError:
     """The call is refused with this very code."""
-    try:
+    with pytest.raises(AuthnetError) as caught:
         await call
-    except AuthnetError as refusal:
-        assert refusal.code == code, f"{refusal.code}: {refusal.message}"
-        return refusal
-    raise AssertionError(f"not refused, expected {code}")
+    assert caught.value.code == code, f"{caught.value.code}: {caught.value.message}"
+    return caught.value
