@@ -92,12 +92,9 @@ def _judge(state: State, picture: Picture, sender: Party, message: Bundle | Poin
 
 
 def _bundle_stores(state: State, picture: Picture, bundle: Bundle) -> list[Store]:
-    stores = [records.store_bundle(bundle)]
-    if picture.phase is not Phase.FINAL:  # later BRIEF is about to be shredded, and the bundle is enough
-        plain = state.held.plains[bundle.dealer]
-        payload = plain.shares + plain.contribution
-        stores.insert(0, Store(records.share_name(bundle.dealer), payload, Shelf.BRIEF))
-    return stores
+    if picture.phase is Phase.FINAL:  # BRIEF is about to be shredded, and the bundle is enough
+        return [records.store_bundle(bundle)]
+    return [state.share_store(bundle.dealer), records.store_bundle(bundle)]
 
 
 def missing_bundles(state: State, picture: Picture) -> list[Party]:

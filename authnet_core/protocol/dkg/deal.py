@@ -26,35 +26,71 @@ class Dealing:
     plaintexts: tuple[bytes, ...] = field(repr=False)
 
 
-def make_dealing(params: SessionParams, dealer: Party, seed: bytes) -> Dealing:
-    """The same arguments give the same bytes. Another sid or index gives an unrelated sharing."""
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """A dealer's secrets. Column c holds coefficient c of f_{i,0} .. f_{i,B+1}; the polynomials have degree k-1."""
+
+    columns: tuple[bytes, ...] = field(repr=False)
+    e_secret: int = field(repr=False)
+    salt: bytes = field(repr=False)
+    contribution: bytes = field(repr=False)
+
+
+def derive_sharing(params: SessionParams, dealer: Party, seed: bytes) -> Sharing:
+    """All of a dealer's secrets from its seed; another sid or index gives unrelated ones."""
     if len(seed) != 32:
         raise ValueError("a seed has 32 bytes")
     sid, k = params.sid, params.committee.k
-    columns = _coefficient_columns(params, dealer, seed)
-    e_secret = _derive_scalar(seed, "seed/e", sid, dealer)
-    salt, contribution = (strings.dkg_hash(f"seed/{name}", seed, sid, dealer) for name in ("salt", "v"))
-    points64 = b"".join(point64(multiply_generator(columns[0][at : at + 32])) for at in range(0, len(columns[0]), 32))
-    plaintexts = _plaintexts(params, columns, contribution)
+    scalars = wide_scalars(expand(strings.dkg_hash("seed/f", seed, sid, dealer), 48 * params.all_rows * k))
+    e_wide = int.from_bytes(expand(strings.dkg_hash("seed/e", seed, sid, dealer), 48), "big")
+    return Sharing(
+        columns=tuple(block_of(scalars[c::k]) for c in range(k)),
+        e_secret=e_wide % (Q - 1) + 1,
+        salt=strings.dkg_hash("seed/salt", seed, sid, dealer),
+        contribution=strings.dkg_hash("seed/v", seed, sid, dealer),
+    )
+
+
+def make_dealing(params: SessionParams, dealer: Party, seed: bytes) -> Dealing:
+    """The same arguments give the same bytes."""
+    sharing = derive_sharing(params, dealer, seed)
+    return assemble(params, dealer, sharing, plaintexts_of(params, sharing), points_of(sharing))
+
+
+def points_of(sharing: Sharing) -> bytes:
+    """A_{i,b} = f_{i,b}(0)*G as x || y."""
+    constants = sharing.columns[0]
+    return b"".join(point64(multiply_generator(constants[at : at + 32])) for at in range(0, len(constants), 32))
+
+
+def plaintexts_of(params: SessionParams, sharing: Sharing) -> tuple[bytes, ...]:
+    """For each receiver j the shares f_{i,b}(j), b = 0..B+1, and v_i."""
+    rows = [[row(column, b) for column in reversed(sharing.columns)] for b in range(params.all_rows)]
+    return tuple(block_of([_horner(c, j) for c in rows]) + sharing.contribution for j in params.parties)
+
+
+def assemble(
+    params: SessionParams, dealer: Party, sharing: Sharing, plaintexts: tuple[bytes, ...], points64: bytes
+) -> Dealing:
+    """Encrypt, hash, fix the root, answer its challenge."""
+    sid, e = params.sid, pub(sharing.e_secret)
     ciphertexts = tuple(
-        aes256_ctr(dealer_key(params, dealer, receiver, e_secret), plaintexts[receiver - 1])
-        if params.eks[receiver - 1]
-        else b""
-        for receiver in params.parties
+        aes256_ctr(dealer_key(params, dealer, j, sharing.e_secret), plaintexts[j - 1]) if params.eks[j - 1] else b""
+        for j in params.parties
     )
     leaves = tuple(leaf_of(ciphertext) for ciphertext in ciphertexts)
-    e = pub(e_secret)
-    h = strings.list_hash(salt, compress_block(points64))
-    c = strings.nonce_hash(sid, dealer, contribution)
+    h = strings.list_hash(sharing.salt, compress_block(points64))
+    c = strings.nonce_hash(sid, dealer, sharing.contribution)
     root = strings.deal_root(sid, dealer, e, h, c, leaves)
     gamma = gamma_weights(params, dealer, root)
-    u = tuple(scalar_bytes(inner_product(gamma, column) + row(column, params.rows + 1)) for column in columns)
-    proof = pok.prove(e_secret, strings.deal_context(params.chain_id, sid, dealer), seed)
+    u = tuple(scalar_bytes(inner_product(gamma, f) + row(f, params.rows + 1)) for f in sharing.columns)
+    # The proof's nonce depends on secret and context alone, so the same deal has the same proof.
+    proof = pok.prove(sharing.e_secret, strings.deal_context(params.chain_id, sid, dealer), root)
     return Dealing(
-        Deal(sid, e, proof, root, h, c, u[:k]),
+        Deal(sid, e, proof, root, h, c, u),
         Bundle(sid, dealer, leaves, ciphertexts),
-        PointList(sid, dealer, salt, points64),
-        tuple(plaintexts),
+        PointList(sid, dealer, sharing.salt, points64),
+        plaintexts,
     )
 
 
@@ -82,25 +118,6 @@ def receiver_key(params: SessionParams, dealer: Party, receiver: Party, e: bytes
 def _key(params: SessionParams, dealer: Party, receiver: Party, e: bytes, shared: bytes) -> bytes:
     context = strings.enc_context(dealer, receiver, e, params.eks[receiver - 1])
     return hkdf_sha256(shared, params.sid, context)
-
-
-def _derive_scalar(seed: bytes, name: str, sid: bytes, dealer: Party) -> int:
-    """A scalar from 1 to q-1."""
-    wide = expand(strings.dkg_hash(name, seed, sid, dealer), 48)
-    return int.from_bytes(wide, "big") % (Q - 1) + 1
-
-
-def _coefficient_columns(params: SessionParams, dealer: Party, seed: bytes) -> list[bytes]:
-    """Column c holds coefficient c of f_{i,0} .. f_{i,B+1}; the polynomials have degree k-1."""
-    count = params.all_rows * params.committee.k
-    scalars = wide_scalars(expand(strings.dkg_hash("seed/f", seed, params.sid, dealer), 48 * count))
-    return [block_of(scalars[c :: params.committee.k]) for c in range(params.committee.k)]
-
-
-def _plaintexts(params: SessionParams, columns: list[bytes], contribution: bytes) -> list[bytes]:
-    """For each receiver j the shares f_{i,b}(j), b = 0..B+1, and v_i."""
-    rows = [[row(column, b) for column in reversed(columns)] for b in range(params.all_rows)]
-    return [block_of([_horner(c, j) for c in rows]) + contribution for j in params.parties]
 
 
 def _horner(coefficients: list[int], at: int) -> int:

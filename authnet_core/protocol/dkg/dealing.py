@@ -1,6 +1,7 @@
 """Steps 1 and 2 of a session: deal once, acknowledge what was tested and stored. Functions of state and view."""
 
 from authnet_core.protocol.dkg import check, deal, records
+from authnet_core.protocol.dkg.deal import Dealing
 from authnet_core.protocol.dkg.effects import Effect, Send, Shelf, Store
 from authnet_core.protocol.dkg.messages import Ack
 from authnet_core.protocol.dkg.picture import Phase, Picture, bit
@@ -16,10 +17,7 @@ def deal_once(state: State, picture: Picture) -> list[Effect]:
         state.barred = True  # a lost or restored disk: never a second deal, and nothing else before FINAL
     if picture.phase is not Phase.DEAL or state.barred:
         return []
-    effects = [] if state.dealing else _make_deal(state)
-    dealing = state.dealing
-    if dealing is None:
-        return effects
+    effects, dealing = _deal_on_disk(state)
     if dealt is None:
         effects += state.submit(picture, dealing.deal)
     if not state.bundle_sent:
@@ -29,16 +27,30 @@ def deal_once(state: State, picture: Picture) -> list[Effect]:
     return effects
 
 
-def _make_deal(state: State) -> list[Effect]:
-    dealing = deal.make_dealing(state.params, state.me, bytes(state.seed))
-    if reason := check.refuse_own_dealing(state.params, state.me, dealing):
-        raise RuntimeError(f"own deal fails its own test: {reason}")
-    state.adopt(dealing)
-    return [
-        Store(records.DEAL, bytes(state.seed) + dealing.deal.encode(), Shelf.BRIEF),
-        Store(records.share_name(state.me), dealing.plaintexts[state.me - 1], Shelf.BRIEF),
-        records.store_bundle(dealing.bundle),
-    ]
+def _deal_on_disk(state: State) -> tuple[list[Effect], Dealing]:
+    """The deal, and what must still be stored before it leaves: seed and DEAL bytes first."""
+    effects: list[Effect] = []
+    dealing = state.dealing
+    if dealing is None:
+        dealing = deal.make_dealing(state.params, state.me, bytes(state.seed))
+        if reason := check.refuse_own_dealing(state.params, state.me, dealing):
+            raise RuntimeError(f"own deal fails its own test: {reason}")
+        state.adopt(dealing)
+        effects.append(Store(records.DEAL, bytes(state.seed) + dealing.deal.encode(), Shelf.BRIEF))
+    if not state.own_stored:
+        state.own_stored = True
+        effects += [state.share_store(state.me), records.store_bundle(dealing.bundle)]
+    return effects, dealing
+
+
+def reopen_stored(state: State, picture: Picture) -> list[Effect]:
+    """Shares from bundles that an earlier life stored. An ACKed share is on disk in its own right until FINAL."""
+    if not state.ek or state.batch is not None:
+        return []
+    reopened = state.held.reopen(state.params, state.me, picture.deals, bytes(state.ek))
+    if picture.phase is Phase.FINAL:
+        return []
+    return [state.share_store(dealer) for dealer in reopened]
 
 
 def acknowledge(state: State, picture: Picture, *, at_once: bool = False) -> list[Effect]:

@@ -61,22 +61,25 @@ class Holdings:
         self.points[opened.dealer] = points
         return None
 
-    def reopen(self, params: SessionParams, me: Party, deals: Mapping[Party, Deal], ek_secret: bytes) -> None:
-        """Shares again from stored bundles, when the record of the shares is gone or was never written."""
+    def reopen(self, params: SessionParams, me: Party, deals: Mapping[Party, Deal], ek_secret: bytes) -> list[Party]:
+        """Shares again from stored bundles whose record of shares is gone or was never written; whose they are."""
+        reopened = []
         for dealer, bundle in self.bundles.items():
             if dealer in self.plains or dealer not in deals:
                 continue
             plaintext = check.open_own(params, me, deals[dealer], bundle, ek_secret)
             if check.refuse_plaintext(params, dealer, me, deals[dealer], plaintext) is None:
                 self.plains[dealer] = check.split(params, plaintext)
+                reopened.append(dealer)
+        return reopened
 
     def load(self, params: SessionParams, durable: Mapping[str, bytes]) -> None:
-        """What an earlier life stored was judged before it was stored."""
+        """What an earlier life stored was judged before it was stored. Shares count only together with the bundle."""
         for dealer in params.parties:
             if payload := durable.get(records.bundle_name(dealer)):
                 self.bundles[dealer] = records.load_bundle(params, dealer, payload)
-            if payload := durable.get(records.share_name(dealer)):
-                self.plains[dealer] = check.split(params, payload)
+                if shares := durable.get(records.share_name(dealer)):
+                    self.plains[dealer] = check.split(params, shares)
             if payload := durable.get(records.list_name(dealer)):
                 opened = records.load_list(params, dealer, payload)
                 self.lists[dealer] = opened

@@ -81,9 +81,8 @@ class Session:
         state.picture = picture
         if picture.phase is Phase.ABANDONED:
             return finishing.abandon(state, picture)
-        if state.ek and state.batch is None:
-            state.held.reopen(state.params, state.me, picture.deals, bytes(state.ek))
         return [
+            *dealing.reopen_stored(state, picture),
             *dealing.deal_once(state, picture),
             *bulk.take_early(state, picture),
             *dealing.acknowledge(state, picture),

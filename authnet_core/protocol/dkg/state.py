@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from authnet_core.protocol.dkg import check, deal, records
 from authnet_core.protocol.dkg.deal import Dealing
-from authnet_core.protocol.dkg.effects import Blame, Effect, Erase, SetTimer, Shelf, Submit
+from authnet_core.protocol.dkg.effects import Blame, Effect, Erase, SetTimer, Shelf, Store, Submit
 from authnet_core.protocol.dkg.fetching import Fetcher
 from authnet_core.protocol.dkg.finish import Batch
 from authnet_core.protocol.dkg.holdings import Holdings, Verdict
@@ -47,6 +47,8 @@ class State:
     fetcher: Fetcher
     picture: Picture | None = None
     dealing: Dealing | None = field(default=None, repr=False)
+    own_stored: bool = False
+    """Own bundle and shares are on disk: a crash may have come right after the deal's own record."""
     held: Holdings = field(default_factory=Holdings, repr=False)
     batch: Batch | None = field(default=None, repr=False)
     barred: bool = False
@@ -76,13 +78,19 @@ class State:
         dealing = deal.make_dealing(self.params, self.me, bytes(self.seed))
         if dealing.deal.encode() != stored[32:]:
             raise ValueError("the stored deal can not be made again from its seed")
+        own_stored = self.me in self.held.plains
         self.adopt(dealing)
+        self.own_stored = own_stored
 
     def adopt(self, dealing: Dealing) -> None:
         """Own deal: own bundle and own shares."""
-        self.dealing = dealing
+        self.dealing, self.own_stored = dealing, False
         self.held.bundles[self.me] = dealing.bundle
         self.held.plains[self.me] = check.split(self.params, dealing.plaintexts[self.me - 1])
+
+    def share_store(self, dealer: Party) -> Store:
+        plain = self.held.plains[dealer]
+        return Store(records.share_name(dealer), plain.shares + plain.contribution, Shelf.BRIEF)
 
     def others(self) -> list[Party]:
         """The other members, each node starting after itself so that load spreads."""

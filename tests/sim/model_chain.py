@@ -1,0 +1,168 @@
+"""A MODEL of the chain's rules for one session: ordering, phases and deadlines, in memory and virtual time.
+
+Not the application: the real one lives in abci_app and has its own tests. The rules are those of docs/protocol/dkg.md.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from authnet_core.crypto import merkle, pok
+from authnet_core.protocol.dkg import strings
+from authnet_core.protocol.dkg.keys import leaves_of
+from authnet_core.protocol.dkg.messages import Ack, ChainMessage, Deal, Final, Have, Keys, Opened
+from authnet_core.protocol.dkg.params import SessionParams
+from authnet_core.protocol.views import DealView, SessionView
+
+T_Q_MS, T_MAX_MS, MIN_BLOCKS = 2_000, 60_000, 3
+
+
+@dataclass
+class ModelChain:
+    """One session's record. Blocks are made by the world; a refused transaction is counted and changes nothing."""
+
+    params: SessionParams
+    phase: str = "deal"
+    height: int = 1
+    h0: int = 1
+    t0_ms: int = 0
+    deals: dict[int, tuple[Deal, int]] = field(default_factory=dict)
+    acks: dict[int, int] = field(default_factory=dict)
+    opened: dict[int, int] = field(default_factory=dict)
+    finals: dict[int, bytes] = field(default_factory=dict)
+    chunks: dict[int, bytes] = field(default_factory=dict)
+    holders: set[int] = field(default_factory=set)
+    q: tuple[int, ...] = ()
+    q_height: int = 0
+    root: bytes = b""
+    final_height: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def block(self, now_ms: int, txs: list[tuple[int, ChainMessage]]) -> None:
+        self.height += 1
+        if self.t0_ms == 0:
+            self.t0_ms = now_ms
+        for sender, message in txs:
+            if (message.sid != self.params.sid) or not self._apply(sender, message):
+                self.refused[type(message).__name__] += 1
+        self._advance(now_ms)
+
+    def _apply(self, sender: int, message: ChainMessage) -> bool:
+        match message:
+            case Deal():
+                return self._deal(sender, message)
+            case Ack(dealers=bits):
+                fine = self.phase == "deal" and bool(self.params.eks[sender - 1])
+                fine = fine and all(i in self.deals for i in self.params.parties if bits >> (i - 1) & 1)
+                return fine and self._gain(self.acks, sender, bits)
+            case Opened(dealers=bits):
+                fine = self.phase in ("certified", "opened")
+                fine = fine and all(i in self.q for i in self.params.parties if bits >> (i - 1) & 1)
+                return fine and self._gain(self.opened, sender, bits)
+            case Final(root=root):
+                return self._final(sender, root)
+            case Have():
+                return self._have(sender)
+            case Keys():
+                return self._keys(message)
+
+    def _deal(self, sender: int, deal: Deal) -> bool:
+        context = strings.deal_context(self.params.chain_id, self.params.sid, sender)
+        if self.phase != "deal" or sender in self.deals or any(d.e == deal.e for d, _ in self.deals.values()):
+            return False
+        if not pok.verify(deal.e, context, deal.pok):
+            return False
+        self.deals[sender] = (deal, self.height)
+        return True
+
+    @staticmethod
+    def _gain(bitmaps: dict[int, int], sender: int, bits: int) -> bool:
+        before = bitmaps.get(sender, 0)
+        bitmaps[sender] = before | bits
+        return bitmaps[sender] != before
+
+    def _final(self, sender: int, root: bytes) -> bool:
+        late = self.phase == "final" and root == self.root
+        if sender in self.finals or not (self.phase == "opened" or late):
+            return False
+        self.finals[sender] = root
+        if late:
+            self.holders.add(sender)
+        return True
+
+    def _have(self, sender: int) -> bool:
+        if self.phase != "final" or sender in self.holders or not self.params.eks[sender - 1]:
+            return False
+        self.holders.add(sender)
+        return True
+
+    def _keys(self, message: Keys) -> bool:
+        total = self.params.keys_of(self.q)
+        leaves = leaves_of(message.keys)
+        if self.phase != "final" or message.chunk in self.chunks:
+            return False
+        if not merkle.verify_chunk(self.root, leaves, message.chunk, total, message.path):
+            return False
+        self.chunks[message.chunk] = message.keys
+        return True
+
+    def _advance(self, now_ms: int) -> None:
+        committee, before = self.params.committee, self.phase
+        if self.phase == "deal":
+            certified = tuple(i for i in sorted(self.deals) if self._count(self.acks, i) >= committee.quorum)
+            late = self._due(now_ms, T_Q_MS) and len(certified) >= committee.quorum
+            if len(certified) == committee.n or late:
+                self.phase, self.q, self.q_height = "certified", certified, self.height
+        elif self.phase == "certified":
+            if all(self._count(self.opened, i) > committee.t for i in self.q):
+                self.phase = "opened"
+        elif self.phase == "opened":
+            for root, votes in Counter(self.finals.values()).items():
+                if votes >= committee.quorum:
+                    self.phase, self.root, self.final_height = "final", root, self.height
+                    self.holders = {i for i, given in self.finals.items() if given == root}
+        if before == self.phase and self.phase not in ("final", "abandoned") and self._due(now_ms, T_MAX_MS):
+            self.phase = "abandoned"
+
+    def _due(self, now_ms: int, delay_ms: int) -> bool:
+        return self.t0_ms > 0 and now_ms >= self.t0_ms + delay_ms and self.height >= self.h0 + MIN_BLOCKS
+
+    @staticmethod
+    def _count(bitmaps: dict[int, int], party: int) -> int:
+        return sum(bits >> (party - 1) & 1 for bits in bitmaps.values())
+
+    def view(self) -> SessionView:
+        deals = {
+            i: DealView(
+                e=d.e.hex(),
+                pok=d.pok.hex(),
+                root=d.root.hex(),
+                list_hash=d.list_hash.hex(),
+                nonce_hash=d.nonce_hash.hex(),
+                u=tuple(c.hex() for c in d.u),
+                height=height,
+            )
+            for i, (d, height) in self.deals.items()
+        }
+        return SessionView(
+            sid=self.params.sid.hex(),
+            epoch=self.params.epoch,
+            curve=self.params.curve,
+            counter=self.params.counter,
+            rows=self.params.rows,
+            phase=self.phase,
+            h0=self.h0,
+            t0_ms=self.t0_ms,
+            eks=tuple(ek.hex() for ek in self.params.eks),
+            deals=deals,
+            acks=dict(self.acks),
+            q=self.q,
+            q_height=self.q_height,
+            opened=dict(self.opened),
+            finals={i: root.hex() for i, root in self.finals.items()},
+            root=self.root.hex(),
+            final_height=self.final_height,
+            count=self.params.keys_of(self.q) if self.q else 0,
+            chunks=tuple(sorted(self.chunks)),
+            holders=tuple(sorted(self.holders)),
+            height=self.height,
+        )
