@@ -41,7 +41,7 @@ def strip(source: str) -> str:
 
 def module_folder(module: str) -> Path:
     """Where Go keeps the sources of `module`."""
-    cache = subprocess.run(["go", "env", "GOMODCACHE"], check=True, capture_output=True, text=True)  # noqa: S607
+    cache = subprocess.run(["go", "env", "GOMODCACHE"], check=True, capture_output=True, text=True)
     return Path(cache.stdout.strip()) / module
 
 
@@ -65,7 +65,7 @@ def main() -> None:
         arguments = ["-I", folder, "--python_out=.", "--pyi_out=.", *map(str, sources)]
         if (home / "tendermint").exists():
             shutil.rmtree(home / "tendermint")
-        subprocess.run([".venv/bin/python", "-m", "grpc_tools.protoc", *arguments], check=True)  # noqa: S603
+        subprocess.run([".venv/bin/python", "-m", "grpc_tools.protoc", *arguments], check=True)
     for made in {path.parent for path in home.rglob("*_pb2.py")} | {home / "tendermint"}:
         (made / "__init__.py").touch()
 

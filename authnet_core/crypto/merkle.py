@@ -92,7 +92,7 @@ def verify(expected: bytes, leaf: bytes, index: int, total: int, siblings: Seque
     return 0 <= index < total and _climb(leaf_hash(leaf), index, total, siblings) == expected
 
 
-def verify_chunk(  # noqa: PLR0913  what is claimed, about which run, of which list
+def verify_chunk(
     expected: bytes, leaves: Sequence[bytes], chunk: int, total: int, siblings: Sequence[bytes], size: int = 1024
 ) -> bool:
     """Whether `leaves` are the aligned run `chunk` of the list of `total` entries with root `expected`."""

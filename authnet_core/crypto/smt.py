@@ -62,7 +62,7 @@ class _Batch:
         if middle < high:
             right = self._child(2 * position + 1, right_hash, middle, high)
             right_hash = node_hash(right)
-        if left_hash != ZERO and right_hash != ZERO:
+        if ZERO not in (left_hash, right_hash):
             return left_hash + right_hash
         return self._lift(position, (left, left_hash), (right, right_hash))
 
@@ -195,14 +195,14 @@ def prove(read: NodeReader, key: bytes, value_of: Callable[[bytes], bytes | None
         left = node[65:]
     elif node is not None:
         right = node[65:]
-    sides = []
-    for neighbour in (left, right):
-        if neighbour is None:
-            sides.append(None)
-            continue
-        _, path, _ = _walk(read, int.from_bytes(sha256(neighbour).digest(), "big"))
-        sides.append(_presence(neighbour, value_of, path))
-    return Absence(key, sides[0], sides[1])
+    return Absence(key, _side(read, left, value_of), _side(read, right, value_of))
+
+
+def _side(read: NodeReader, key: bytes | None, value_of: Callable[[bytes], bytes | None]) -> Presence | None:
+    if key is None:
+        return None
+    _, siblings, _ = _walk(read, int.from_bytes(sha256(key).digest(), "big"))
+    return _presence(key, value_of, siblings)
 
 
 def _presence(key: bytes, value_of: Callable[[bytes], bytes | None], down: list[bytes]) -> Presence:

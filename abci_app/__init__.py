@@ -1,0 +1,1 @@
+"""The replicated state machine under CometBFT: pure rules, one LevelDB, no secrets, no clock, no network."""

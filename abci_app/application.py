@@ -1,0 +1,123 @@
+"""The ABCI 2.0 application: which state each call sees, and when something is written.
+
+FinalizeBlock computes in memory, Commit writes once, Info answers what was written. CheckTx and queries see
+the last committed state. Constructible in one process on a folder, without sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from abci_app import records as r
+from abci_app import tables
+from abci_app.execution import Executor, Finalized, Outcome, check_tx, compute_genesis_hash
+from abci_app.faults import Faults
+from abci_app.genesis import AppState, apply_genesis
+from abci_app.state import Block, State
+from abci_app.store import Store
+from abci_app.transactions import Transactions
+from authnet_core.errors import AuthnetError, Code, DecodeError, Rejected
+
+APP_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InitialState:
+    """What InitChain was told; kept until the first Commit."""
+
+    chain_id: str
+    time_ms: int
+    app_state: AppState
+    validators: r.ValidatorSet
+
+
+class Application:
+    """One replicated state machine on one LevelDB folder."""
+
+    def __init__(self, folder: Path, faults: Faults | None = None) -> None:
+        self._faults = faults or Faults()
+        self.store = Store(folder, self._faults)
+        self._transactions = Transactions()
+        self._executor = Executor(self.store, self._transactions, self._faults)
+        self._initial: InitialState | None = None
+        self._finalized: Finalized | None = None
+        self._check_state: State | None = None
+        self.on_commit: Callable[[Finalized], None] = lambda finalized: None
+        genesis = self.store.get(tables.GENESIS)
+        self._faults.armed = genesis is not None and genesis.dev
+
+    # what is committed
+
+    @property
+    def meta(self) -> r.Meta:
+        return self.store.meta
+
+    def _state_for(self, block: Block) -> State:
+        """The committed state, or before the first Commit the one of genesis, with nothing above it."""
+        state = State(self.store, block)
+        if self.meta.height == 0:
+            if self._initial is None:
+                raise AuthnetError(Code.UNAVAILABLE, "the chain has not been initialised")
+            initial = self._initial
+            apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
+        return state
+
+    # consensus connection
+
+    def drop_uncommitted(self) -> None:
+        """A new consensus connection: what the last one finalized and did not commit never happened."""
+        self._finalized = None
+
+    def init_chain(self, initial: InitialState) -> bytes:
+        """Take genesis; return its app hash. Raises ConfigError for a genesis that can not work."""
+        state = State(self.store, Block(0, initial.time_ms))
+        apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
+        self._initial = initial
+        self._faults.armed = initial.app_state.dev
+        self._check_state = None
+        return compute_genesis_hash(state)
+
+    def prepare_proposal(self, raws: Sequence[bytes], block: Block, max_bytes: int) -> list[bytes]:
+        """Drop what no longer applies and bound the block."""
+        state = self._state_for(block)
+        params = state.need(tables.PARAMS)
+        return self._executor.select(state, raws, max_bytes, params.max_block_txs)
+
+    def process_proposal(self, raws: Sequence[bytes]) -> bool:
+        """Accept whatever an honest proposer could have made: only bytes are judged, not their effect."""
+        try:
+            return all(self._transactions.is_signed(self._transactions.decode(raw)) for raw in raws)
+        except DecodeError:
+            return False
+
+    def finalize_block(self, raws: Sequence[bytes], block: Block) -> Finalized:
+        """Compute the block in memory. The app hash is in `pending.meta`."""
+        self._finalized = self._executor.finalize(self._state_for(block), raws)
+        return self._finalized
+
+    def commit(self) -> None:
+        """Write the finalized block."""
+        if self._finalized is None:
+            raise RuntimeError("Commit without FinalizeBlock")
+        finalized, self._finalized = self._finalized, None
+        self.store.commit(finalized.pending)
+        self._check_state = None
+        self.on_commit(finalized)
+        self._faults.reach("commit_before_reply")
+
+    # mempool connection
+
+    def check_tx(self, raw: bytes) -> Outcome:
+        """The rules' verdict on the last committed state."""
+        try:
+            if self._check_state is None:
+                self._check_state = self._state_for(Block(self.meta.height + 1, self.meta.time_ms))
+            check_tx(self._check_state, self._transactions.decode(raw), self._transactions)
+        except (DecodeError, Rejected, AuthnetError) as refusal:
+            return Outcome(refusal.code, refusal.message, b"", [])
+        return Outcome(None, "", b"", [])
+
+    def close(self) -> None:
+        self.store.close()

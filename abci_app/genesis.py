@@ -1,0 +1,81 @@
+"""The state that InitChain makes from genesis.json's app_state and validators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from abci_app import records as r
+from abci_app import tables
+from abci_app.state import State
+from authnet_core.crypto.secp256k1 import is_point
+from authnet_core.errors import ConfigError
+
+
+class AppState(msgspec.Struct, frozen=True):
+    """app_state of genesis.json. `params` overrides numbers of the rules by name."""
+
+    network_id: str
+    eth_chain_id: int
+    registry: str
+    observers: tuple[str, ...]
+    dev: bool = False
+    params: dict[str, int] = {}
+
+
+def parse(raw: bytes) -> AppState:
+    """Read app_state. Raises ConfigError naming the field."""
+    try:
+        return msgspec.json.decode(raw, type=AppState)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"genesis.app_state: {error}") from None
+
+
+def _parse_observers(texts: Sequence[str]) -> tuple[bytes, ...]:
+    observers = []
+    for place, text in enumerate(texts, start=1):
+        try:
+            key = bytes.fromhex(text)
+        except ValueError:
+            key = b""
+        if not is_point(key) or key in observers:
+            raise ConfigError(f"genesis.app_state.observers: number {place} is no identity key of its own")
+        observers.append(key)
+    return tuple(observers)
+
+
+def _parse_params(overrides: dict[str, int]) -> r.Params:
+    known = msgspec.structs.asdict(r.Params())
+    for name, number in overrides.items():
+        if name not in known or not 0 <= number < 2**53:
+            raise ConfigError(f"genesis.app_state.params.{name}: unknown or out of range")
+    return replace(r.Params(), **overrides)
+
+
+def apply_genesis(state: State, chain_id: str, app_state: AppState, validators: r.ValidatorSet) -> None:
+    """Write the first state. Raises ConfigError naming what is wrong."""
+    if not chain_id.startswith(f"{app_state.network_id}-"):
+        raise ConfigError(f"genesis.chain_id: must be {app_state.network_id}-<revision>")
+    observers = _parse_observers(app_state.observers)
+    if len(validators.members) != len(observers):
+        raise ConfigError(f"genesis.validators: {len(validators.members)}, but {len(observers)} observers")
+    if any(len(key) != 32 or power != 1 for key, power in validators.members):
+        raise ConfigError("genesis.validators: each must be an ed25519 key of power 1")
+    genesis = r.Genesis(
+        chain_id=chain_id,
+        network_id=app_state.network_id,
+        eth_chain_id=app_state.eth_chain_id,
+        registry=app_state.registry,
+        dev=app_state.dev,
+        observers=observers,
+    )
+    state.put(tables.GENESIS, genesis)
+    state.put(tables.PARAMS, _parse_params(app_state.params))
+    state.put(tables.VALIDATORS, validators)
+    state.put(tables.KEYGEN, r.Keygen(next_counter=0))
+    state.put(tables.INDICES, r.Indices())
+    for place in (tables.OPEN_SESSIONS, tables.RECENT_SESSIONS, tables.RETAINED_SESSIONS):
+        state.put(place, r.SessionList())
+    state.put(tables.VERIFIER_NAMES, r.Names())

@@ -1,0 +1,34 @@
+"""One module per transaction kind, and the one table that finds it.
+
+`check` raises Rejected and is all that decides; `apply` never fails after it and returns the result's data and
+the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from abci_app.events import Event
+from abci_app.handlers import ack, assign, deal, enckey, final, have, keys, observe, opened
+from abci_app.state import State
+from abci_app.transactions import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    check: Callable[[State, Tx], None]
+    apply: Callable[[State, Tx], tuple[bytes, list[Event]]]
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "enckey": Handler(enckey.check, enckey.apply),
+    "deal": Handler(deal.check, deal.apply),
+    "ack": Handler(ack.check, ack.apply),
+    "opened": Handler(opened.check, opened.apply),
+    "final": Handler(final.check, final.apply),
+    "keys": Handler(keys.check, keys.apply),
+    "have": Handler(have.check, have.apply),
+    "assign": Handler(assign.check, assign.apply),
+    "observe": Handler(observe.check, observe.apply),
+}

@@ -1,0 +1,95 @@
+"""OBSERVE: a member reports a registry record it read in a finalized block. n-t alike make it state.
+
+A member has one vote per subject (an epoch, a verifier's name): a new one moves it, so what the registry said
+meanwhile leaves nothing behind. No rule ever reads Ethereum.
+"""
+
+from __future__ import annotations
+
+from abci_app import first_epoch, tables, verifiers
+from abci_app import records as r
+from abci_app.bits import bit, parties
+from abci_app.events import Event
+from abci_app.members import get_membership
+from abci_app.state import State
+from abci_app.transactions import Tx
+from authnet_core.errors import Code, DecodeError, Rejected
+from authnet_core.wire.authnet_pb2 import Observe, Record
+from authnet_core.wire.tx import decode_record, record_hash
+
+MAX_RECORD_BYTES = 65_536
+MAX_OPEN_VOTES = 64
+"""Subjects a member may have undecided votes on; bounds what one member can add to the state."""
+
+
+def _read(message: Observe) -> tuple[Record, bytes]:
+    """The record and the subject of votes on it. Raises Rejected."""
+    if len(message.record) > MAX_RECORD_BYTES:
+        raise Rejected(Code.TOO_LARGE, f"a record has at most {MAX_RECORD_BYTES} bytes")
+    try:
+        record = decode_record(message.record)
+    except DecodeError as error:
+        raise Rejected(Code.MALFORMED, error.message) from None
+    if record.WhichOneof("kind") == "epoch":
+        return record, first_epoch.get_subject(record.epoch)
+    return record, verifiers.get_subject(record.verifier)
+
+
+def check(state: State, tx: Tx) -> None:
+    """Raise Rejected unless the record may come into force and the member has not voted for it yet."""
+    message: Observe = tx.message
+    record, subject = _read(message)
+    if record.WhichOneof("kind") == "epoch":
+        first_epoch.check_record(state, record.epoch)
+    else:
+        verifiers.check_record(state, record.verifier)
+    member = get_membership(state).index_of(tx.signer)
+    votes, digest = state.get(tables.votes(subject)), record_hash(message.record)
+    for ballot in votes.ballots if votes is not None else ():
+        if ballot.record_hash == digest and ballot.voters & bit(member):
+            raise Rejected(Code.ALREADY_VOTED, "this member has observed this record")
+    open_votes = state.get(tables.open_votes(member))
+    if open_votes and subject not in open_votes.subjects and len(open_votes.subjects) >= MAX_OPEN_VOTES:
+        raise Rejected(Code.QUOTA_EXCEEDED, f"a member has at most {MAX_OPEN_VOTES} undecided observations")
+
+
+def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
+    """Count the vote; with n-t alike the record comes into force."""
+    message: Observe = tx.message
+    record, subject = _read(message)
+    membership = get_membership(state)
+    member = membership.index_of(tx.signer)
+    voters, ballots = _move_vote(state, subject, message.record, member)
+    if voters.bit_count() < membership.committee.quorum:
+        state.put(tables.votes(subject), r.Votes(ballots))
+        _set_open(state, member, subject, True)
+        return b"", []
+    state.delete(tables.votes(subject))
+    for party in parties(sum(ballot.voters for ballot in ballots)):
+        _set_open(state, party, subject, False)
+    if record.WhichOneof("kind") == "epoch":
+        return b"", first_epoch.accept(state, record.epoch, record_hash(message.record))
+    return b"", verifiers.accept(state, record.verifier)
+
+
+def _move_vote(state: State, subject: bytes, record: bytes, member: int) -> tuple[int, tuple[r.Ballot, ...]]:
+    """The new voters of `record`, and all ballots with this member's vote there alone."""
+    digest, voters = record_hash(record), bit(member)
+    votes = state.get(tables.votes(subject))
+    others = []
+    for ballot in votes.ballots if votes is not None else ():
+        if ballot.record_hash == digest:
+            voters |= ballot.voters
+        elif ballot.voters & ~bit(member):
+            others.append(r.Ballot(ballot.record_hash, ballot.record, ballot.voters & ~bit(member)))
+    ballots = sorted((*others, r.Ballot(digest, record, voters)), key=lambda ballot: ballot.record_hash)
+    return voters, tuple(ballots)
+
+
+def _set_open(state: State, member: int, subject: bytes, is_open: bool) -> None:
+    slot = tables.open_votes(member)
+    known = state.get(slot)
+    subjects = [other for other in (known.subjects if known is not None else ()) if other != subject]
+    if is_open:
+        subjects.append(subject)
+    state.put(slot, r.OpenVotes(tuple(subjects)))

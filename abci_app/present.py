@@ -1,0 +1,185 @@
+"""From records of the state to the views that everybody else decodes (authnet_core.protocol.views)."""
+
+from __future__ import annotations
+
+from abci_app import records as r
+from abci_app import tables
+from abci_app.bits import parties
+from abci_app.pool import compute_reserve, get_pool
+from abci_app.session_flow import expected_count
+from abci_app.state import Reader
+from abci_app.store import Snapshot
+from authnet_core.protocol import views as v
+
+
+def status_view(snapshot: Snapshot, genesis: r.Genesis) -> v.StatusView:
+    current = snapshot.get(tables.CURRENT_EPOCH)
+    return v.StatusView(
+        chain_id=genesis.chain_id,
+        network_id=genesis.network_id,
+        dev=genesis.dev,
+        height=snapshot.meta.height,
+        time_ms=snapshot.meta.time_ms,
+        app_hash=snapshot.meta.app_hash.hex(),
+        epoch=0 if current is None else current.epoch,
+        observers=tuple(observer.hex() for observer in genesis.observers),
+    )
+
+
+def epoch_view(state: Reader, epoch: r.Epoch) -> v.EpochView:
+    members = []
+    for member in epoch.members:
+        keys = state.get(tables.enckeys(epoch.epoch, member.index))
+        view = v.MemberView(
+            index=member.index,
+            operator=member.operator,
+            identity=member.identity.hex(),
+            consensus=member.consensus.hex(),
+            peer_id=member.peer_id,
+            p2p_addr=member.p2p_addr,
+            comet_addr=member.comet_addr,
+            endpoint=member.endpoint,
+            service_key="" if keys is None else keys.service_key.hex(),
+        )
+        members.append(view)
+    return v.EpochView(
+        epoch=epoch.epoch,
+        n=epoch.n,
+        k=epoch.k,
+        t=epoch.t,
+        status=epoch.status,
+        members=tuple(members),
+        committee_hash=epoch.committee_hash.hex(),
+        serving_from_ms=epoch.serving_from_ms,
+    )
+
+
+def verifier_view(record: r.Verifier) -> v.VerifierView:
+    return v.VerifierView(
+        name=record.name,
+        version=record.version,
+        issuer=record.issuer,
+        jwks_url=record.jwks_url,
+        audiences=tuple(v.AudienceView(aud=a.aud, mode=a.mode) for a in record.audiences),
+        id_claim=record.id_claim,
+        case_rule=record.case_rule,
+        algorithms=record.algorithms,
+        iat_limit_s=record.iat_limit_s,
+        session_claim=record.session_claim,
+        owner=record.owner,
+        removed=record.removed,
+    )
+
+
+def _deal_view(deal: r.Deal) -> v.DealView:
+    return v.DealView(
+        e=deal.e.hex(),
+        pok=deal.pok.hex(),
+        root=deal.root.hex(),
+        list_hash=deal.list_hash.hex(),
+        nonce_hash=deal.nonce_hash.hex(),
+        u=tuple(scalar.hex() for scalar in deal.u),
+        height=deal.height,
+    )
+
+
+def session_view(session: r.Session, height: int) -> v.SessionView:
+    deals = {dealer: _deal_view(deal) for dealer, deal in enumerate(session.deals, start=1) if deal is not None}
+    return v.SessionView(
+        sid=session.sid.hex(),
+        epoch=session.epoch,
+        curve=session.curve,
+        counter=session.counter,
+        rows=session.rows,
+        phase=session.phase,
+        h0=session.h0,
+        t0_ms=session.t0_ms,
+        eks=tuple(ek.hex() for ek in session.eks),
+        deals=deals,
+        acks={member: bitmap for member, bitmap in enumerate(session.acks, start=1) if bitmap},
+        q=session.q,
+        q_height=session.q_height,
+        opened={member: bitmap for member, bitmap in enumerate(session.opened, start=1) if bitmap},
+        finals={member: root.hex() for member, root in enumerate(session.finals, start=1) if root},
+        root=session.root.hex(),
+        final_height=session.final_height,
+        final_ms=session.final_ms,
+        first_index=session.first_index,
+        count=session.count,
+        chunks=tuple(place - 1 for place in parties(session.chunks)),
+        holders=parties(session.holders),
+        height=height,
+    )
+
+
+def retained_view(session: r.Session) -> v.RetainedView:
+    return v.RetainedView(
+        sid=session.sid.hex(),
+        epoch=session.epoch,
+        counter=session.counter,
+        holders=parties(session.holders),
+        final_ms=session.final_ms,
+    )
+
+
+def assigned_key_view(state: Reader, index: int, key: r.Key) -> v.KeyView:
+    session = state.get(tables.session(key.sid))
+    return v.KeyView(
+        index=index,
+        curve=key.curve,
+        Y=key.y.hex(),
+        N=key.n.hex(),
+        sid=key.sid.hex(),
+        position=key.position,
+        epoch=key.epoch,
+        free=False,
+        account_id=key.account.hex(),
+        assigned_ms=key.assigned_ms,
+        upgraded=key.upgraded,
+        holders=parties(session.holders) if session is not None else (),
+    )
+
+
+def free_key_view(index: int, pair: bytes, session: r.Session) -> v.KeyView:
+    return v.KeyView(
+        index=index,
+        curve=session.curve,
+        Y=pair[:33].hex(),
+        N=pair[33:].hex(),
+        sid=session.sid.hex(),
+        position=index - session.first_index,
+        epoch=session.epoch,
+        free=True,
+        holders=parties(session.holders),
+    )
+
+
+def pool_view(state: Reader, curve: str) -> v.PoolView:
+    pool, params = get_pool(state, curve), state.get(tables.PARAMS) or r.Params()
+    under_way = pool.reserved_total - pool.made
+    for sid in (state.get(tables.OPEN_SESSIONS) or r.SessionList()).sids:
+        session = state.get(tables.session(sid))
+        if session is not None and session.curve == curve:
+            under_way += session.count or expected_count(session)
+    return v.PoolView(
+        curve=curve,
+        free=pool.free,
+        assigned=pool.assigned,
+        short=sum(batch.free for batch in pool.batches if not batch.held_by_all),
+        under_way=under_way,
+        low=params.pool_low,
+        high=params.pool_high,
+        reserved=compute_reserve(params, pool),
+    )
+
+
+def enckeys_view(state: Reader, epoch: r.Epoch) -> v.EncKeysView:
+    keygen = state.get(tables.KEYGEN) or r.Keygen(0)
+    members = []
+    for member in epoch.members:
+        keys = state.get(tables.enckeys(epoch.epoch, member.index))
+        first = keygen.next_counter if keys is None else max(keys.first, keygen.next_counter)
+        last = first - 1 if keys is None else keys.last
+        service_key = "" if keys is None else keys.service_key.hex()
+        members.append(v.EncKeyView(index=member.index, first=first, last=last, service_key=service_key))
+    return v.EncKeysView(next_counter=keygen.next_counter, members=tuple(members))

@@ -1,0 +1,280 @@
+"""Queries: a path and a height to a view, and on demand the proofs of the records behind it.
+
+Served by ABCI Query and by read.sock alike, from snapshots, so an answer is of one height whatever is being
+written meanwhile. Anything malformed is a code and a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from abci_app import present, tables
+from abci_app import records as r
+from abci_app.sessions import SECP256K1
+from abci_app.store import Snapshot, Store
+from authnet_core.crypto import smt
+from authnet_core.errors import AuthnetError, Code
+from authnet_core.protocol import views as v
+
+MAX_KEYS = 2_000
+_MAX_PATH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A view and the tree keys it was read from."""
+
+    view: Any
+    keys: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`proofs` verify against `app_hash`, which is in the header of `height` + 1."""
+
+    height: int
+    app_hash: bytes
+    view: Any
+    refusal: AuthnetError | None = None
+    proofs: list[smt.Presence | smt.Absence] = field(default_factory=list)
+
+
+class Absent(Exception):
+    """Nothing there; `key` proves it."""
+
+    def __init__(self, code: Code, sentence: str, key: bytes) -> None:
+        super().__init__(sentence)
+        self.refusal = AuthnetError(code, sentence)
+        self.key = key
+
+
+def _hex(text: str, size: int, name: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text) if text.isascii() and text == text.lower() else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != size:
+        raise AuthnetError(Code.BAD_PARAMS, f"{name} must be {size} bytes of lowercase hex")
+    return raw
+
+
+def _number(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise AuthnetError(Code.BAD_PARAMS, f"{name} must be a number")
+    return int(text)
+
+
+def _status(snapshot: Snapshot, arguments: list[str]) -> Found:
+    genesis = snapshot.get(tables.GENESIS)
+    if genesis is None:
+        raise AuthnetError(Code.UNAVAILABLE, "the chain has no block yet")
+    return Found(present.status_view(snapshot, genesis), (tables.GENESIS.key,))
+
+
+def _params(snapshot: Snapshot, arguments: list[str]) -> Found:
+    params = snapshot.get(tables.PARAMS) or r.Params()
+    return Found(v.ParamsView(values=msgspec.structs.asdict(params)), (tables.PARAMS.key,))
+
+
+def _epoch(snapshot: Snapshot, arguments: list[str]) -> Found:
+    if arguments[0] == "current":
+        current = snapshot.get(tables.CURRENT_EPOCH)
+        if current is None:
+            raise Absent(Code.NOT_FOUND, "no epoch has been observed yet", tables.CURRENT_EPOCH.key)
+        number = current.epoch
+    else:
+        number = _number(arguments[0], "epoch")
+    slot = tables.epoch(number)
+    epoch = snapshot.get(slot)
+    if epoch is None:
+        raise Absent(Code.NOT_FOUND, f"epoch {number} is unknown", slot.key)
+    return Found(present.epoch_view(snapshot, epoch), (tables.CURRENT_EPOCH.key, slot.key))
+
+
+def _enckeys(snapshot: Snapshot, arguments: list[str]) -> Found:
+    current = snapshot.get(tables.CURRENT_EPOCH)
+    epoch = None if current is None else snapshot.get(tables.epoch(current.epoch))
+    if epoch is None:
+        raise Absent(Code.NOT_FOUND, "no epoch has been observed yet", tables.CURRENT_EPOCH.key)
+    return Found(present.enckeys_view(snapshot, epoch))
+
+
+def _listed(snapshot: Snapshot, place: tables.Slot[r.SessionList]) -> list[r.Session]:
+    sids = (snapshot.get(place) or r.SessionList()).sids
+    return [session for sid in sids if (session := snapshot.get(tables.session(sid))) is not None]
+
+
+def _sessions(snapshot: Snapshot, arguments: list[str]) -> Found:
+    height = snapshot.meta.height
+    view = v.SessionsView(
+        open=tuple(present.session_view(s, height) for s in _listed(snapshot, tables.OPEN_SESSIONS)),
+        recent=tuple(present.session_view(s, height) for s in _listed(snapshot, tables.RECENT_SESSIONS)),
+    )
+    return Found(view, (tables.OPEN_SESSIONS.key, tables.RECENT_SESSIONS.key))
+
+
+def _retained(snapshot: Snapshot, arguments: list[str]) -> Found:
+    sessions = _listed(snapshot, tables.RETAINED_SESSIONS)
+    return Found([present.retained_view(s) for s in sessions], (tables.RETAINED_SESSIONS.key,))
+
+
+def _session(snapshot: Snapshot, arguments: list[str]) -> Found:
+    slot = tables.session(_hex(arguments[0], 32, "sid"))
+    session = snapshot.get(slot)
+    if session is None:
+        raise Absent(Code.UNKNOWN_SESSION, "no such session", slot.key)
+    return Found(present.session_view(session, snapshot.meta.height), (slot.key,))
+
+
+def _pool(snapshot: Snapshot, arguments: list[str]) -> Found:
+    return Found(present.pool_view(snapshot, SECP256K1), (tables.pool(SECP256K1).key,))
+
+
+def _verifiers(snapshot: Snapshot, arguments: list[str]) -> Found:
+    names = (snapshot.get(tables.VERIFIER_NAMES) or r.Names()).names
+    found = [record for name in names if (record := snapshot.get(tables.verifier(name))) is not None]
+    return Found([present.verifier_view(record) for record in found], (tables.VERIFIER_NAMES.key,))
+
+
+def _verifier(snapshot: Snapshot, arguments: list[str]) -> Found:
+    slot = tables.verifier(arguments[0])
+    record = snapshot.get(slot)
+    if record is None:
+        raise Absent(Code.VERIFIER_UNKNOWN, "no such verifier", slot.key)
+    return Found(present.verifier_view(record), (slot.key,))
+
+
+def _account(snapshot: Snapshot, arguments: list[str]) -> Found:
+    name, _, question = arguments[0].partition("?")
+    account_id = _hex(name, 32, "account id")
+    curve = question.removeprefix("curve=") if question else SECP256K1
+    if curve != SECP256K1:
+        raise AuthnetError(Code.UNSUPPORTED_CURVE, "accounts have keys on secp256k1 only")
+    slot = tables.account(account_id)
+    account = snapshot.get(slot)
+    if account is None:
+        raise Absent(Code.ACCOUNT_NOT_FOUND, "the account has no key yet", slot.key)
+    keys = [(index, snapshot.get(tables.key(index))) for of, index in account.keys if of == curve]
+    view = v.AccountView(
+        account_id=account_id.hex(),
+        keys=tuple(present.assigned_key_view(snapshot, index, key) for index, key in keys if key is not None),
+    )
+    return Found(view, (slot.key, *(tables.key(index).key for index, _ in keys)))
+
+
+def _session_of(snapshot: Snapshot, index: int) -> r.Session | None:
+    sid = snapshot.last_before(tables.SESSION_STARTS, tables.session_start(index))
+    return None if sid is None else snapshot.get(tables.session(sid))
+
+
+def _key_view(snapshot: Snapshot, index: int) -> v.KeyView:
+    slot = tables.key(index)
+    key = snapshot.get(slot)
+    if key is not None:
+        return present.assigned_key_view(snapshot, index, key)
+    pair, session = snapshot.bulk(tables.pool_key(index)), _session_of(snapshot, index)
+    if pair is None or session is None:
+        raise Absent(Code.NOT_FOUND, f"no key {index}", slot.key)
+    return present.free_key_view(index, pair, session)
+
+
+def _key(snapshot: Snapshot, arguments: list[str]) -> Found:
+    index = _number(arguments[0], "key index")
+    return Found(_key_view(snapshot, index), (tables.key(index).key,))
+
+
+def _key_by_pub(snapshot: Snapshot, arguments: list[str]) -> Found:
+    raw = snapshot.bulk(tables.key_by_pub(_hex(arguments[0], 33, "Y")))
+    if raw is None:
+        raise AuthnetError(Code.NOT_FOUND, "no key has this public key")
+    return Found(_key_view(snapshot, int.from_bytes(raw, "big")))
+
+
+def _keys(snapshot: Snapshot, arguments: list[str]) -> Found:
+    first, limit = _number(arguments[0], "first index"), _number(arguments[1], "limit")
+    if not 1 <= limit <= MAX_KEYS:
+        raise AuthnetError(Code.BAD_PARAMS, f"limit must be 1 to {MAX_KEYS}")
+    found: list[v.KeyView] = []
+    session: r.Session | None = None
+    bounds = tables.pool_key(first), tables.pool_key(first + limit)
+    for raw_index, pair in snapshot.between(*bounds):
+        index = int.from_bytes(raw_index[1:], "big")
+        key = snapshot.get(tables.key(index))
+        if key is not None:
+            found.append(present.assigned_key_view(snapshot, index, key))
+            continue
+        if session is None or not session.first_index <= index < session.first_index + session.count:
+            session = _session_of(snapshot, index)
+        if session is not None:
+            found.append(present.free_key_view(index, pair, session))
+    return Found(found)
+
+
+Resolver = Callable[[Snapshot, list[str]], Found]
+_ROUTES: Mapping[tuple[str, int], Resolver] = {
+    ("status", 0): _status,
+    ("params", 0): _params,
+    ("epoch", 1): _epoch,
+    ("enckeys", 0): _enckeys,
+    ("sessions", 0): _sessions,
+    ("session", 1): _session,
+    ("pool", 0): _pool,
+    ("verifiers", 0): _verifiers,
+    ("verifier", 1): _verifier,
+    ("account", 1): _account,
+    ("key", 1): _key,
+    ("keys", 2): _keys,
+}
+_NESTED: Mapping[tuple[str, str, int], Resolver] = {
+    ("key", "by-pub", 1): _key_by_pub,
+    ("sessions", "retained", 0): _retained,
+}
+
+
+def _resolve(path: str) -> tuple[Resolver, list[str]]:
+    if len(path) > _MAX_PATH or not path.isascii() or not path.startswith("/"):
+        raise AuthnetError(Code.UNKNOWN_PATH, "a path starts with / and is short ASCII")
+    head, *rest = path[1:].split("/")
+    if rest and (nested := _NESTED.get((head, rest[0], len(rest) - 1))) is not None:
+        return nested, rest[1:]
+    resolver = _ROUTES.get((head, len(rest)))
+    if resolver is None:
+        raise AuthnetError(Code.UNKNOWN_PATH, "no such path")
+    return resolver, rest
+
+
+def _snapshot(store: Store, height: int, prove: bool) -> tuple[Snapshot, int]:
+    """The state to read and the height to call it by.
+
+    The newest state's hash is in a header that may not exist yet. When its last blocks changed nothing, the
+    same state is provable as of the block before.
+    """
+    newest = store.newest()
+    if height == 0:
+        current = newest.meta.height
+        settled = prove and newest.meta.root_height < current
+        return newest, current - 1 if settled else current
+    kept = store.at(height)
+    if kept is not None:
+        return kept, height
+    if newest.meta.root_height <= height <= newest.meta.height:
+        return newest, height
+    raise AuthnetError(Code.HEIGHT_UNAVAILABLE, f"the state of height {height} is not kept")
+
+
+def answer(store: Store, path: str, height: int = 0, prove: bool = False) -> Answer:
+    """Answer a query. Raises AuthnetError when there is nothing to answer from; absence is in `refusal`."""
+    resolver, arguments = _resolve(path)
+    snapshot, at = _snapshot(store, height, prove)
+    app_hash = snapshot.meta.app_hash
+    try:
+        found = resolver(snapshot, arguments)
+    except Absent as absent:
+        proofs = [snapshot.prove(absent.key)] if prove else []
+        return Answer(at, app_hash, None, absent.refusal, proofs)
+    proofs = [snapshot.prove(key) for key in found.keys] if prove else []
+    return Answer(at, app_hash, found.view, None, proofs)

@@ -1,0 +1,253 @@
+"""How sessions move by themselves: clocks at the start of a block, phases, deadlines and STARTs at its end.
+
+A function of chain state and block time alone; nobody chooses. Deadlines: `time >= t0 + T and height >= h0 + 3`
+with t0 = time of the block after the one that opened the phase, as an idle chain's blocks are seconds old.
+Source: docs/protocol/dkg.md sections 2 and 3, interfaces "Time" and "Limits".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec.structs import replace
+
+from abci_app import records as r
+from abci_app import tables
+from abci_app.bits import bit
+from abci_app.events import Event, event
+from abci_app.members import get_current_epoch
+from abci_app.pool import get_pool, reserve_indices
+from abci_app.sessions import (
+    ABANDONED,
+    CERTIFIED,
+    DEAL,
+    FINAL,
+    OPENED,
+    SECP256K1,
+    committee_of,
+    is_held_by_all,
+    without,
+)
+from abci_app.state import State
+from authnet_core.protocol.dkg.strings import session_id
+
+
+def start_clocks(state: State) -> None:
+    """Phases opened in an earlier block get their t0."""
+    now = state.block
+    for sid in state.need(tables.OPEN_SESSIONS).sids:
+        session = state.need(tables.session(sid))
+        if session.t0_ms == 0 and session.h0 < now.height:
+            state.put(tables.session(sid), replace(session, t0_ms=now.time_ms))
+    keygen = state.need(tables.KEYGEN)
+    if keygen.waiting_ms == 0 and 0 < keygen.waiting_height < now.height:
+        state.put(tables.KEYGEN, replace(keygen, waiting_ms=now.time_ms))
+
+
+def is_due(state: State, t0_ms: int, h0: int, delay_ms: int) -> bool:
+    """Whether a deadline of `delay_ms` after t0 has passed."""
+    now, blocks = state.block, state.need(tables.PARAMS).min_blocks
+    return t0_ms > 0 and now.time_ms >= t0_ms + delay_ms and now.height >= h0 + blocks
+
+
+def advance(state: State) -> list[Event]:
+    """Move every open session as far as this block lets it, then start what the pool needs."""
+    events: list[Event] = []
+    for sid in state.need(tables.OPEN_SESSIONS).sids:
+        events += _advance_one(state, state.need(tables.session(sid)))
+    _expire_retained(state)
+    return events + _start_if_needed(state)
+
+
+def _advance_one(state: State, session: r.Session) -> list[Event]:
+    params = state.need(tables.PARAMS)
+    before = session.phase
+    match session.phase:
+        case "deal":
+            session = _fix_q(state, session, params)
+        case "certified":
+            session = _open(state, session)
+        case "opened":
+            session = _finish(state, session)
+    if session.phase != FINAL and is_due(state, session.t0_ms, session.h0, params.t_max_ms):
+        session = _abandon(state, session)
+    if session.phase == before:
+        return []
+    state.put(tables.session(session.sid), session)
+    if session.phase in (FINAL, ABANDONED):
+        _close(state, session)
+    return [_phase_event(session)]
+
+
+def _phase_event(session: r.Session) -> Event:
+    return event("session_phase", sid=session.sid.hex(), phase=session.phase, curve=session.curve)
+
+
+def _fix_q(state: State, session: r.Session, params: r.Params) -> r.Session:
+    """Step 3: all dealers that may deal are certified, or T_Q is over and n-t are."""
+    committee = committee_of(session)
+    certified = tuple(
+        dealer
+        for dealer, deal in enumerate(session.deals, start=1)
+        if deal is not None and sum(ack >> (dealer - 1) & 1 for ack in session.acks) >= committee.quorum
+    )
+    expected = committee.n - session.left_out.bit_count()
+    late = is_due(state, session.t0_ms, session.h0, params.t_q_ms)
+    if len(certified) == expected or (late and len(certified) >= committee.quorum):
+        count = session.rows * (len(certified) - committee.k + 1)
+        return replace(session, phase=CERTIFIED, q=certified, q_height=state.block.height, count=count)
+    return session
+
+
+def _openers(session: r.Session, dealer: int) -> int:
+    return sum(bitmap >> (dealer - 1) & 1 for bitmap in session.opened)
+
+
+def _open(state: State, session: r.Session) -> r.Session:
+    """Step 6: t+1 members hold each dealer's list, so an honest one serves it."""
+    needed = committee_of(session).t + 1
+    if all(_openers(session, dealer) >= needed for dealer in session.q):
+        return replace(session, phase=OPENED)
+    return session
+
+
+def _finish(state: State, session: r.Session) -> r.Session:
+    """Step 7: n-t equal roots make the batch final and give it its key indices."""
+    (root, votes), *_ = Counter(root for root in session.finals if root).most_common(1) or [(b"", 0)]
+    if votes < committee_of(session).quorum:
+        return session
+    holders = sum(bit(member) for member, given in enumerate(session.finals, start=1) if given == root)
+    session = replace(
+        session,
+        phase=FINAL,
+        root=root,
+        holders=holders,
+        final_height=state.block.height,
+        final_ms=state.block.time_ms,
+    )
+    return reserve_indices(state, session)
+
+
+def _abandon(state: State, session: r.Session) -> r.Session:
+    """The sid is burnt. Dealers of Q whose lists too few hold do not deal in the next session."""
+    committee = committee_of(session)
+    silent = [dealer for dealer in session.q if _openers(session, dealer) <= committee.t]
+    keygen = state.need(tables.KEYGEN)
+    known = [party for party in keygen.suspects if party not in silent]
+    suspects = tuple((known + silent)[-committee.t :]) if committee.t else ()
+    if suspects != keygen.suspects:
+        state.put(tables.KEYGEN, replace(keygen, suspects=suspects))
+    return replace(session, phase=ABANDONED)
+
+
+def _close(state: State, session: r.Session) -> None:
+    """Take a session that ended off the open list."""
+    without(state, tables.OPEN_SESSIONS, session.sid)
+    if session.phase == FINAL and not is_held_by_all(session):
+        retained = state.need(tables.RETAINED_SESSIONS).sids
+        state.put(tables.RETAINED_SESSIONS, r.SessionList((*retained, session.sid)))
+    recent = (*state.need(tables.RECENT_SESSIONS).sids, session.sid)
+    keep = state.need(tables.PARAMS).recent_sessions
+    for sid in recent[:-keep]:
+        if state.need(tables.session(sid)).phase == ABANDONED:
+            state.delete(tables.session(sid))
+    state.put(tables.RECENT_SESSIONS, r.SessionList(recent[-keep:]))
+
+
+def _expire_retained(state: State) -> None:
+    """After RETAIN nobody has to serve catch-up of a session any more (dkg.md step 8)."""
+    retained = state.need(tables.RETAINED_SESSIONS).sids
+    if not retained:
+        return
+    oldest = state.need(tables.session(retained[0]))
+    limit = state.need(tables.PARAMS).retain_ms
+    if is_due(state, oldest.final_ms, oldest.final_height, limit):
+        state.put(tables.RETAINED_SESSIONS, r.SessionList(retained[1:]))
+
+
+def compute_under_way(state: State, curve: str) -> int:
+    """Keys of open sessions, at most, and final ones whose KEYS are not on chain."""
+    pool = get_pool(state, curve)
+    total = pool.reserved_total - pool.made
+    for sid in state.need(tables.OPEN_SESSIONS).sids:
+        session = state.need(tables.session(sid))
+        if session.curve == curve:
+            total += session.count or expected_count(session)
+    return total
+
+
+def expected_count(session: r.Session) -> int:
+    """Keys a session makes if every dealer that may deal is certified."""
+    committee = committee_of(session)
+    return session.rows * (committee.n - session.left_out.bit_count() - committee.k + 1)
+
+
+def _update_filling(state: State) -> bool:
+    """Below the low mark until free and coming keys reach the high one."""
+    params, pool = state.need(tables.PARAMS), get_pool(state, SECP256K1)
+    filling = pool.filling
+    if pool.free + compute_under_way(state, SECP256K1) >= params.pool_high:
+        filling = False
+    elif pool.free < params.pool_low:
+        filling = True
+    if filling != pool.filling:
+        state.put(tables.pool(SECP256K1), replace(pool, filling=filling))
+    return filling
+
+
+def _start_if_needed(state: State) -> list[Event]:
+    """START: made by the state machine itself, at most one in a block."""
+    epoch = get_current_epoch(state)
+    if epoch is None or not _update_filling(state):
+        return []
+    params = state.need(tables.PARAMS)
+    if len(state.need(tables.OPEN_SESSIONS).sids) >= params.sessions_in_flight:
+        return []
+    keygen = state.need(tables.KEYGEN)
+    eks = tuple(_key_of(state, epoch, member.index, keygen.next_counter) for member in epoch.members)
+    present = sum(1 for ek in eks if ek)
+    if present == epoch.n:
+        return [_start(state, epoch, eks)]
+    if present < epoch.n - epoch.t:
+        if keygen.waiting_height:
+            state.put(tables.KEYGEN, replace(keygen, waiting_height=0, waiting_ms=0))
+        return []
+    if not keygen.waiting_height:
+        state.put(tables.KEYGEN, replace(keygen, waiting_height=state.block.height, waiting_ms=0))
+    elif is_due(state, keygen.waiting_ms, keygen.waiting_height, params.enckey_wait_ms):
+        return [_start(state, epoch, eks)]
+    return []
+
+
+def _key_of(state: State, epoch: r.Epoch, member: int, counter: int) -> bytes:
+    known = state.get(tables.enckeys(epoch.epoch, member))
+    return b"" if known is None else known.key_at(counter)
+
+
+def _start(state: State, epoch: r.Epoch, eks: tuple[bytes, ...]) -> Event:
+    params, keygen = state.need(tables.PARAMS), state.need(tables.KEYGEN)
+    opened = state.need(tables.OPEN_SESSIONS).sids
+    is_first = state.need(tables.INDICES).next_index == 0 and not opened
+    rows = params.first_rows if is_first else params.rows
+    chain_id = state.need(tables.GENESIS).chain_id
+    sid = session_id(chain_id, epoch.epoch, epoch.committee_hash, SECP256K1, keygen.next_counter, rows, eks)
+    session = r.Session(
+        sid=sid,
+        epoch=epoch.epoch,
+        curve=SECP256K1,
+        counter=keygen.next_counter,
+        rows=rows,
+        phase=DEAL,
+        h0=state.block.height,
+        t0_ms=0,
+        eks=eks,
+        left_out=sum(bit(party) for party in keygen.suspects),
+        deals=(None,) * epoch.n,
+        acks=(0,) * epoch.n,
+        opened=(0,) * epoch.n,
+        finals=(b"",) * epoch.n,
+    )
+    state.put(tables.session(sid), session)
+    state.put(tables.OPEN_SESSIONS, r.SessionList((*opened, sid)))
+    state.put(tables.KEYGEN, r.Keygen(next_counter=keygen.next_counter + 1))
+    return _phase_event(session)
