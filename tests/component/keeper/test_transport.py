@@ -1,0 +1,387 @@
+"""Links between keepers: pinned both ways, Noise only, and nothing a peer sends does more than end its stream."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from libp2p import new_host
+from libp2p.abc import INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.exceptions import BaseLibp2pError
+from libp2p.peer.id import ID
+from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID, InsecureTransport
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from multiaddr import Multiaddr
+
+from authnet_core.errors import ConfigError
+from authnet_core.protocol.dkg.messages import Bundle, Message, WantBundle
+from authnet_core.protocol.views import EpochView, MemberView
+from p2p_dkg.network.frames import Hello, Ping, encode
+from p2p_dkg.network.host import PROTOCOL, PeerHost, parse_address, peer_id_of, transport_key
+from p2p_dkg.network.link import FrameStream, LinkBroken
+from p2p_dkg.network.mesh import Mesh
+from p2p_dkg.ports import Receipt
+
+CHAIN = "test-1"
+SID = b"s" * 32
+STRANGER = b"x" * 32
+Test = Callable[[], Awaitable[None]]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def seed_of(index: int) -> bytes:
+    return bytes([index]) * 32
+
+
+def address_of(port: int) -> str:
+    return f"/ip4/127.0.0.1/tcp/{port}"
+
+
+def epoch_of(
+    ports: list[int], *, epoch: int = 1, committee: str = "aa" * 32, swap: dict[int, bytes] | None = None
+) -> EpochView:
+    seeds = {i: seed_of(i) for i in range(1, len(ports) + 1)} | (swap or {})
+    members = tuple(
+        MemberView(
+            index=i, operator="", identity="", consensus="", peer_id=peer_id_of(seed_of(i)),
+            p2p_addr=address_of(port), comet_addr="", endpoint="",
+        )
+        for i, port in enumerate(ports, start=1)
+    )  # fmt: skip
+    return EpochView(epoch=epoch, n=len(ports), k=2, t=0, status="serving", members=members, committee_hash=committee)
+
+
+class Node:
+    """A mesh and what reached it."""
+
+    def __init__(self, index: int, port: int, seed: bytes | None = None) -> None:
+        self.index, self.seed = index, seed or seed_of(index)
+        self.mesh = Mesh(self.seed, address_of(port))
+        self.got: list[tuple[int, Message]] = []
+        self.mesh.handle_messages(self._take)
+        self.scope = trio.CancelScope()
+
+    async def _take(self, sender: int, message: Message) -> None:
+        self.got.append((sender, message))
+
+    async def run(self, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        with self.scope:
+            await self.mesh.run(task_status=task_status)
+
+    def join(self, epoch: EpochView, chain_id: str = CHAIN) -> None:
+        self.mesh.set_committee(chain_id, epoch, self.index)
+
+
+@asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[trio.Nursery]:
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            await nursery.start(node.run)
+        yield nursery
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool], within: float = 15.0) -> None:
+    with trio.fail_after(within):
+        while not condition():  # noqa: ASYNC110 - what is watched has no event to wait for
+            await trio.sleep(0.01)
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    trio.run(test)
+
+
+def test_members_meet_and_talk() -> None:
+    async def check() -> None:
+        ports = [free_port() for _ in range(3)]
+        nodes = [Node(i, port) for i, port in enumerate(ports, start=1)]
+        async with running(*nodes):
+            for node in nodes:
+                node.join(epoch_of(ports))
+            await until(lambda: all(len(node.mesh.connected()) == 2 for node in nodes))
+            bundle = Bundle(SID, 2, (b"l" * 32,) * 3, (b"c" * 200_000,) * 3)
+            nodes[1].mesh.send_all(bundle)
+            nodes[1].mesh.send(3, WantBundle(SID, 1))
+            await until(lambda: nodes[0].got == [(2, bundle)] and len(nodes[2].got) == 2)
+            assert {type(m) for _, m in nodes[2].got} == {Bundle, WantBundle}
+
+    run(check)
+
+
+def test_receipts_are_asked_for_and_answered() -> None:
+    async def check() -> None:
+        ports = [free_port() for _ in range(3)]
+        nodes = [Node(i, port) for i, port in enumerate(ports, start=1)]
+        known = Receipt("text", b"s" * 65, b"\x02" * 33)
+        nodes[1].mesh.answer_receipts(lambda h, t: known if (h, t) == (b"h" * 32, b"\x03" * 33) else None)
+        async with running(*nodes):
+            for node in nodes:
+                node.join(epoch_of(ports))
+            await until(lambda: len(nodes[0].mesh.connected()) == 2)
+            assert await nodes[0].mesh.ask_receipts(b"h" * 32, b"\x03" * 33) == [known]
+            assert await nodes[0].mesh.ask_receipts(b"i" * 32, b"\x03" * 33) == []
+
+    run(check)
+
+
+def test_a_stranger_is_not_let_in() -> None:
+    async def check() -> None:
+        ports = [free_port(), free_port()]
+        member = Node(2, ports[1])
+        stranger = Node(1, ports[0], STRANGER)
+        async with running(member, stranger):
+            member.join(epoch_of(ports))
+            stranger.join(epoch_of(ports))
+            await until(lambda: member.mesh.host.gate.refused >= 2)
+            assert member.mesh.connected() == []
+            assert stranger.mesh.connected() == []
+
+    run(check)
+
+
+def test_a_dialer_does_not_accept_another_peer_at_the_address() -> None:
+    async def check() -> None:
+        ports = [free_port(), free_port()]
+        member, impostor = Node(1, ports[0]), Node(2, ports[1], STRANGER)
+        async with running(member, impostor):
+            impostor.join(epoch_of(ports))
+            host = member.mesh.host
+            host.allow(frozenset({peer_id_of(seed_of(2))}))
+            with pytest.raises((BaseLibp2pError, ExceptionGroup)):
+                await host.dial(peer_id_of(seed_of(2)), address_of(ports[1]))
+            assert impostor.got == []
+
+    run(check)
+
+
+def test_a_member_can_not_speak_for_another_index() -> None:
+    async def check() -> None:
+        ports = [free_port() for _ in range(3)]
+        honest, liar = Node(3, ports[2]), Node(1, ports[0], seed_of(2))
+        async with running(honest, liar):
+            honest.join(epoch_of(ports))
+            liar.join(epoch_of(ports))  # holds the key of 2, says hello as 1
+            await trio.sleep(1)
+            assert honest.mesh.connected() == []
+
+    run(check)
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "epoch", "committee"),
+    [("other-1", 1, "aa" * 32), (CHAIN, 2, "aa" * 32), (CHAIN, 1, "bb" * 32)],
+)
+def test_another_chain_epoch_or_committee_is_refused(chain_id: str, epoch: int, committee: str) -> None:
+    async def check() -> None:
+        ports = [free_port(), free_port()]
+        one, two = Node(1, ports[0]), Node(2, ports[1])
+        async with running(one, two):
+            one.join(epoch_of(ports))
+            two.join(epoch_of(ports, epoch=epoch, committee=committee), chain_id)
+            await trio.sleep(1)
+            assert one.mesh.connected() == []
+            assert two.mesh.connected() == []
+            two.join(epoch_of(ports))
+            await until(lambda: one.mesh.connected() == [2] and two.mesh.connected() == [1])
+
+    run(check)
+
+
+def test_a_killed_peer_is_dialled_again_at_once() -> None:
+    async def check() -> None:
+        ports = [free_port(), free_port()]
+        one, two = Node(1, ports[0]), Node(2, ports[1])
+        async with running(one, two) as nursery:
+            one.join(epoch_of(ports))
+            two.join(epoch_of(ports))
+            await until(lambda: one.mesh.connected() == [2])
+            two.scope.cancel()
+            await until(lambda: one.mesh.connected() == [])
+            await trio.sleep(1)  # let dials fail: libp2p then blacklists the peer for a minute
+            again = Node(2, ports[1])
+            await nursery.start(again.run)
+            again.join(epoch_of(ports))
+            await until(lambda: one.mesh.connected() == [2], within=5)
+
+    run(check)
+
+
+def test_a_member_that_moves_is_found() -> None:
+    async def check() -> None:
+        ports = [free_port(), free_port()]
+        moved = [ports[0], free_port()]
+        one, two = Node(1, ports[0]), Node(2, moved[1])
+        async with running(one, two):
+            one.join(epoch_of(ports))
+            two.join(epoch_of(moved))
+            await trio.sleep(0.5)
+            assert one.mesh.connected() == []
+            one.join(epoch_of(moved))
+            await until(lambda: one.mesh.connected() == [2], within=5)
+
+    run(check)
+
+
+# -- raw peers ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def raw_member(index: int, ports: list[int]) -> AsyncIterator[tuple[Node, PeerHost, INetStream]]:
+    """A node, and a member's host with an open stream to it that no protocol runs on."""
+
+    async def ignore(_: str, __: INetStream) -> None:
+        await trio.sleep_forever()
+
+    node = Node(2, ports[1])
+    host = PeerHost(seed_of(index), address_of(ports[0]), ignore)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(node))
+        await stack.enter_async_context(host.run())
+        node.join(epoch_of(ports))
+        host.allow(frozenset({peer_id_of(seed_of(2))}))
+        stream = await host.dial(peer_id_of(seed_of(2)), address_of(ports[1]))
+        yield node, host, stream
+
+
+async def greet(stream: INetStream) -> FrameStream:
+    frames = FrameStream(stream)
+    await frames.write(encode(Hello(CHAIN, 1, bytes.fromhex("aa" * 32), 1)))
+    await frames.read()
+    return frames
+
+
+async def drain(frames: FrameStream) -> None:
+    while True:
+        await frames.read()
+
+
+async def ends(frames: FrameStream) -> None:
+    with trio.fail_after(10), pytest.raises(LinkBroken):
+        await drain(frames)
+
+
+def raw(test: Callable[[Node, FrameStream, INetStream], Awaitable[None]]) -> None:
+    async def check() -> None:
+        async with raw_member(1, [free_port(), free_port()]) as (node, _, stream):
+            frames = await greet(stream)
+            await until(lambda: node.mesh.connected() == [1])
+            await test(node, frames, stream)
+
+    run(check)
+
+
+def test_an_oversize_frame_ends_the_stream() -> None:
+    async def check(node: Node, frames: FrameStream, stream: INetStream) -> None:
+        await stream.write(((1 << 20) + 1).to_bytes(4, "big") + b"x" * 100)
+        await ends(frames)
+        await until(lambda: node.mesh.connected() == [])
+
+    raw(check)
+
+
+def test_garbage_frames_are_dropped_and_the_link_goes_on() -> None:
+    async def check(node: Node, frames: FrameStream, stream: INetStream) -> None:
+        for junk in (b"", b"\xff" * 40, b"\x0a", encode(Ping()) + b"\x00", b"\x52\x03abc"):
+            await frames.write(junk)
+        await frames.write(encode(WantBundle(SID, 1)))
+        await until(lambda: node.got == [(1, WantBundle(SID, 1))])
+        assert node.mesh.connected() == [1]
+
+    raw(check)
+
+
+def test_too_much_garbage_ends_the_stream() -> None:
+    async def check(node: Node, frames: FrameStream, stream: INetStream) -> None:
+        for _ in range(100):
+            await frames.write(b"\xff" * 10)
+        await ends(frames)
+
+    raw(check)
+
+
+def test_a_silent_peer_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p_dkg.network.link.SILENCE_S", 0.5)
+
+    async def check(node: Node, frames: FrameStream, stream: INetStream) -> None:
+        await until(lambda: node.mesh.connected() == [], within=5)
+
+    raw(check)
+
+
+def test_no_message_before_the_hello() -> None:
+    async def check() -> None:
+        async with raw_member(1, [free_port(), free_port()]) as (node, _, stream):
+            frames = FrameStream(stream)
+            await frames.write(encode(WantBundle(SID, 1)))
+            await ends(frames)
+            assert node.got == []
+
+    run(check)
+
+
+def test_a_newer_stream_replaces_the_older() -> None:
+    async def check() -> None:
+        async with raw_member(1, [free_port(), free_port()]) as (node, host, stream):
+            first = await greet(stream)
+            second = await greet(await host._host.new_stream(ID.from_string(peer_id_of(seed_of(2))), [PROTOCOL]))
+            await ends(first)
+            await second.write(encode(WantBundle(SID, 1)))
+            await until(lambda: len(node.got) == 1)
+            assert node.mesh.connected() == [1]
+
+    run(check)
+
+
+def test_a_plaintext_dial_is_refused() -> None:
+    async def check() -> None:
+        ports = [free_port(), free_port()]
+        node = Node(2, ports[1])
+        keys = transport_key(seed_of(1))  # even a member's own key
+        dialer = new_host(
+            key_pair=keys,
+            sec_opt={TProtocol(PLAINTEXT_PROTOCOL_ID): InsecureTransport(keys)},
+            muxer_opt={TProtocol(YAMUX): Yamux},
+        )
+        async with running(node), dialer.run([Multiaddr(address_of(ports[0]))]):
+            node.join(epoch_of(ports))
+            peer = ID.from_string(peer_id_of(seed_of(2)))
+            dialer.get_peerstore().add_addrs(peer, [Multiaddr(address_of(ports[1]))], 60)
+            with trio.fail_after(20), pytest.raises((BaseLibp2pError, ExceptionGroup)):
+                await dialer.get_network().dial_peer(peer)
+            assert node.mesh.connected() == []
+
+    run(check)
+
+
+def test_an_address_in_use_is_the_operators_mistake() -> None:
+    async def check() -> None:
+        port = free_port()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            with pytest.raises((ConfigError, ExceptionGroup)) as caught:
+                await Mesh(seed_of(1), address_of(port)).run()
+            error: BaseException = caught.value
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            assert isinstance(error, ConfigError)
+            assert error.message.startswith("p2p.listen:")
+
+    run(check)
+
+
+@pytest.mark.parametrize("text", ["", "127.0.0.1:1", "/ip4/127.0.0.1", "/ip4/127.0.0.1/udp/1/quic-v1", "/ip4/x/tcp/1"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"p2p\.listen"):
+        parse_address(text, "p2p.listen")
