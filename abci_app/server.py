@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from google.protobuf.message import DecodeError as ProtobufError
 
@@ -37,8 +38,8 @@ class Connection(asyncio.Protocol):
         self.waiting: deque[pb.Request] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports do not derive from asyncio.Transport.
+        self._transport = cast(asyncio.Transport, transport)
         self._scheduler.connections.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

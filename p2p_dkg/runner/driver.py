@@ -6,6 +6,7 @@ Messages, timers and chain views wait here while the machine works in a thread; 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,7 +67,8 @@ class Driver:
         self._deadlines: dict[str, float] = {}
         self._wake = trio.Event()
         self.outcome = ""
-        self.used_at = trio.current_time()
+        self.used_at = math.inf
+        """Set by whoever starts it: it is made in a thread, where trio has no clock."""
 
     def see(self, view: SessionView) -> None:
         """Take the chain's record of the session."""

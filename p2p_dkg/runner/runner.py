@@ -164,6 +164,7 @@ class Runner:
             return None
         if driver is None:
             return None
+        driver.used_at = trio.current_time()
         self._drivers[sid] = driver
         scope = self._scopes[sid] = trio.CancelScope()
         nursery.start_soon(self._run_driver, driver, scope)
