@@ -25,6 +25,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_runtime import rpc
 from localnet import deploy, ethereum, folders, front, idp, procs, stages
 from localnet import status as status_page
+from localnet.discovery import write_network_file
 from localnet.members import Members
 from localnet.places import Places, load
 
@@ -136,8 +137,11 @@ class Daemon:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{stage.title}: still {seen[0]} of {seen[1]} after {STAGE_LIMIT_S:g} s")
                 await anyio.sleep(POLL_S)
-            if stage.name == "verifiers":
-                self._mining = False
+            match stage.name:
+                case "genesis":
+                    write_network_file(self.places)
+                case "verifiers":
+                    self._mining = False
         self.progress.say("ready", "done", "a user can log in")
 
     async def _mine(self) -> None:

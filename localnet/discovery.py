@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from typing import Any
 
@@ -40,6 +41,11 @@ def network_json(places: Places) -> dict[str, Any]:
         "front": places.front,
         "dev": True,
     }
+
+
+def write_network_file(places: Places) -> None:
+    """DIR/network.json, for clients on this machine."""
+    (places.dir / "network.json").write_text(json.dumps(network_json(places), indent=1) + "\n")
 
 
 class Discovery:

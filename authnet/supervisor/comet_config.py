@@ -12,6 +12,9 @@ from typing import Any
 PEERS_FILE = "peers.txt"
 """In cometbft/config: one id@host:port per line, written when the committee is known."""
 
+QUIET = "consensus:error,state:error,*:info"
+"""Without the several lines of each block."""
+
 TEMPLATE = Template("""\
 proxy_app = "unix://run/abci.sock"
 moniker = "$moniker"
@@ -83,7 +86,7 @@ def render(moniker: str, toml: dict[str, Any], peers: list[str]) -> str:
     comet: dict[str, Any] = toml.get("cometbft", {})
     return TEMPLATE.substitute(
         moniker=moniker,
-        log_level="error" if toml.get("node", {}).get("log_level") == "error" else "info",
+        log_level="error" if toml.get("node", {}).get("log_level") == "error" else QUIET,
         listen=comet["p2p"],
         peers=",".join(peers),
         peer_ids=",".join(peer.partition("@")[0] for peer in peers),
