@@ -51,5 +51,5 @@ def _replaced(plaintexts: tuple[bytes, ...], victim: int, plaintext: bytes) -> t
 
 def _higher_degree(params: SessionParams, sharing: Sharing, plaintexts: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Row 0 gets one more coefficient: every k+1 shares fit, no two k-subsets agree."""
-    extra = sharing.columns + (sharing.columns[0][:32] + bytes(32 * (params.all_rows - 1)),)
+    extra = (*sharing.columns, sharing.columns[0][:32] + bytes(32 * (params.all_rows - 1)))
     return plaintexts_of(params, Sharing(extra, sharing.e_secret, sharing.salt, sharing.contribution))

@@ -88,11 +88,11 @@ def check_keys(world: World) -> None:
 
 
 def check_nonce_rule(world: World) -> None:
-    """nonce = H("nonce", S, b, l) mod q, S over v_i of Q: recomputed from the dealers' seeds on disk."""
+    """nonce = H("nonce", S, b, l) mod q, S over v_i of Q: recomputed from the seeds that the dealers stored."""
     rows, held = world.params.rows, shares_of(world)
     contributions = []
     for i in world.chain.q:
-        stored = world.nodes[i].disk[records.DEAL]
+        stored = world.nodes[i].written[records.DEAL]
         contributions.append(make_dealing(world.params, i, stored[:32]).plaintexts[0][-32:])
     root = strings.dkg_hash("S", world.params.sid, *contributions)
     for position in range(world.params.keys_of(world.chain.q)):
@@ -119,7 +119,8 @@ def check_secrecy(world: World) -> None:
     for _, sender, _, message, height in world.sent(PointList):
         assert isinstance(message, PointList)
         fixed = 0 < world.chain.q_height < height
-        assert fixed and message.dealer in world.chain.q, f"list of {sender} revealed early, seed {world.seed}"
+        assert fixed, f"list of {sender} revealed early, seed {world.seed}"
+        assert message.dealer in world.chain.q, f"list of {sender}, not in Q, revealed, seed {world.seed}"
     for node in world.nodes.values():
         secrets = [node.disk[name] for name in node.disk if name.startswith("share/") or name == records.SHARES]
         scalars = {s[at : at + 32] for s in secrets for at in range(0, len(s), 32)}
@@ -135,4 +136,5 @@ def check_erased(world: World) -> None:
         left = set(node.shelf_of.values())
         assert not left & set(node.erased), f"party {node.index} kept erased records, seed {world.seed}"
         if node.outcome is Outcome.HELD:
-            assert records.SHARES in node.disk and Shelf.KEPT not in node.erased
+            assert records.SHARES in node.disk, f"party {node.index} lost its shares, seed {world.seed}"
+            assert Shelf.KEPT not in node.erased, f"party {node.index} erased its shares, seed {world.seed}"

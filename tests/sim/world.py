@@ -36,13 +36,15 @@ from authnet_core.protocol.dkg.messages import (
     PointList,
 )
 from authnet_core.protocol.dkg.params import SessionParams
+from authnet_core.protocol.dkg.state import Timing
 from authnet_core.protocol.dkg.strings import committee_hash
-from tests.sim.evil import STRATEGIES, evil_dealing
+from tests.sim.evil import STRATEGIES, evil_dealing, victim_of
 from tests.sim.model_chain import ModelChain
 
 NEVER = 1 << 60
 BLOCK_MS = 250
 LIMIT_MS = 90_000
+SIM_TIMING = Timing(grace=5_000)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Node:
     session: Session | None = None
     life: int = 0
     disk: dict[str, bytes] = field(default_factory=dict)
+    written: dict[str, bytes] = field(default_factory=dict)
+    """Whatever was ever on disk."""
     shelf_of: dict[str, Shelf] = field(default_factory=dict)
     erased: list[Shelf] = field(default_factory=list)
     outcome: Outcome | None = None
@@ -88,7 +92,7 @@ class World:
 
     def __init__(self, seed: int, n: int, rows: int = 2) -> None:
         self.rng = Random(seed)
-        self.seed, self.now = seed, 0
+        self.seed, self.now, self.over_at = seed, 0, NEVER
         self.committee = Committee.of(n)
         self.evil = self._draw_evil()
         self.faults = self._draw_faults()
@@ -166,8 +170,18 @@ class World:
         return self
 
     def _is_over(self) -> bool:
+        """Everybody who will ever be there has settled, and the time for erasing is over too."""
         absent = {f.party for f in self.faults if f.end_ms == NEVER}
-        return all(n.session is not None and n.session.closed for n in self.nodes.values() if n.index not in absent)
+        there = [node for node in self.nodes.values() if node.index not in absent]
+        if all(node.session is not None and node.session.closed for node in there):
+            return True
+        settled = [n for n in there if n.outcome is not None or n.ek is None or self._is_cheated(n)]
+        if len(settled) == len(there) and self.chain.chunks and self.over_at == NEVER:
+            self.over_at = self.now + SIM_TIMING.grace + 2_000
+        return self.now > self.over_at
+
+    def _is_cheated(self, node: Node) -> bool:
+        return any(i in self.chain.q and victim_of(self.params, i) == node.index for i in self.evil)
 
     def _block(self) -> None:
         reachable = len([n for n in self.nodes.values() if n.session is not None])
@@ -188,7 +202,7 @@ class World:
     def start(self, node: Node) -> None:
         if node.session is None:
             node.life += 1
-            node.session = Session(self.params, node.index, node.ek, node.seed, dict(node.disk))
+            node.session = Session(self.params, node.index, node.ek, node.seed, dict(node.disk), SIM_TIMING)
             if strategy := self.evil.get(node.index):
                 node.session._state.adopt(evil_dealing(self.params, node.index, node.seed, strategy))
             # A restarted keeper draws a new seed; only the stored one may count.
@@ -217,9 +231,7 @@ class World:
             case Send(to, message):
                 self.send(node.index, to, message)
             case SendAll(message):
-                for other in self.nodes:
-                    if other != node.index:
-                        self.send(node.index, other, message)
+                self._send_all(node, message)
             case Submit(message):
                 self._submit(node, message)
             case SetTimer(name, delay_ms):
@@ -233,12 +245,18 @@ class World:
                 node.outcome = outcome
         return True
 
+    def _send_all(self, node: Node, message: Message) -> None:
+        for other in self.nodes:
+            if other != node.index:
+                self.send(node.index, other, message)
+
     def _store(self, node: Node, name: str, payload: bytes, shelf: Shelf) -> bool:
         assert shelf not in node.erased, f"stored {name} on a shredded shelf, seed {self.seed}"
         node.stores += 1
         crash = node.stores in node.crash_at_stores
         if not crash or node.crash_after:
             node.disk[name], node.shelf_of[name] = payload, shelf
+            node.written[name] = payload
         if crash:
             self._crash(node)
         return not crash

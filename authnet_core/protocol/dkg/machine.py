@@ -76,7 +76,7 @@ class Session:
             return []
         if state.picture is not None and view.height < state.picture.height:
             return []
-        picture = read_view(state.params, view)
+        picture = read_view(state.params, view, state.picture)
         state.late = state.late if state.picture else picture.phase is not Phase.DEAL
         state.picture = picture
         if picture.phase is Phase.ABANDONED:

@@ -68,9 +68,14 @@ def parse_deal(sid: bytes, view: DealView) -> Deal | None:
         return None
 
 
-def read_view(params: SessionParams, view: SessionView) -> Picture:
-    """Parse a view of this session."""
-    deals = {party: parse_deal(params.sid, deal) for party, deal in view.deals.items() if params.is_party(party)}
+def read_view(params: SessionParams, view: SessionView, before: Picture | None = None) -> Picture:
+    """Parse a view of this session. A deal never changes, so those of the picture before are taken over."""
+    known = before.deals if before else {}
+    deals = {
+        party: known.get(party) or parse_deal(params.sid, deal)
+        for party, deal in view.deals.items()
+        if params.is_party(party)
+    }
     return Picture(
         phase=Phase(view.phase),
         height=view.height,
