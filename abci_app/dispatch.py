@@ -83,7 +83,7 @@ class Dispatcher:
         self.calls: Mapping[str, Callable[[Any], pb.Response]] = {
             "echo": self._echo,
             "flush": self._flush,
-            "info": self._info,
+            "info": self._last_commit,
             "init_chain": self._init_chain,
             "query": self._query,
             "check_tx": self._check_tx,
@@ -118,7 +118,7 @@ class Dispatcher:
     def _flush(self, request: pb.RequestFlush) -> pb.Response:
         return pb.Response(flush=pb.ResponseFlush())
 
-    def _info(self, request: pb.RequestInfo) -> pb.Response:
+    def _last_commit(self, request: pb.RequestInfo) -> pb.Response:
         meta = self._app.meta
         info = pb.ResponseInfo(
             data="authnet",
