@@ -67,12 +67,11 @@ def derive_genesis(
     eth_chain_id: int,
     registry: str,
     params: dict[str, int] | None = None,
-    allow_forkable: bool = False,
 ) -> bytes:
     """The bytes of genesis.json. Raises AuthnetError: EPOCH_NOT_STARTED, RECORD_REFUSED, NOT_DEV."""
     if params and not dev:
         raise AuthnetError(Code.NOT_DEV, "only a dev network may change parameters in its genesis")
-    _check(epoch, allow_forkable=allow_forkable)
+    _check(epoch, allow_forkable=bool((params or {}).get("allow_forkable")))
     genesis = {
         "genesis_time": datetime.fromtimestamp(epoch.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "chain_id": chain_id(network_id),
@@ -95,7 +94,10 @@ def derive_genesis(
 async def build_genesis(
     rpc: str, registry: str, params: dict[str, int] | None = None, *, allow_forkable: bool = False
 ) -> bytes:
-    """Derive genesis.json from epoch 1 of the contract at Ethereum's finalized block. Raises AuthnetError."""
+    """Derive genesis.json from epoch 1 of the contract at Ethereum's finalized block. Raises AuthnetError.
+
+    `allow_forkable` is a parameter of the chain too, so only a dev network can have it.
+    """
     from authnet_runtime.ethereum import Ethereum
     from authnet_runtime.registry import Registry
 
@@ -114,6 +116,5 @@ async def build_genesis(
             dev=dev,
             eth_chain_id=await ethereum.chain_id(),
             registry=registry,
-            params=params,
-            allow_forkable=allow_forkable,
+            params=(params or {}) | ({"allow_forkable": 1} if allow_forkable else {}),
         )

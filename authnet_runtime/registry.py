@@ -113,8 +113,8 @@ class Registry:
 
     async def next_change_s(self, verifier: str, at: BlockRef | None = None) -> int:
         """When the announced change of a verifier takes effect, NEVER_S if there is none."""
-        raw = await self._read("getPendingVerifier", self.functions.getPendingVerifier(verifier), at)
-        return int(raw.effectiveAt) if raw.version else NEVER_S
+        raw = await self._read("getPending", self.functions.getPending(verifier), at)
+        return int(raw.effectiveAt) if raw.number else NEVER_S
 
     async def has_changed(self, first: int, last: int) -> bool:
         """Whether the contract emitted anything in blocks first..last."""

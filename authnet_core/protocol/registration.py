@@ -14,7 +14,7 @@ from authnet_core.crypto.hashing import keccak256
 from authnet_core.crypto.secp256k1 import decompress, is_point
 from authnet_core.errors import AuthnetError, Code
 
-MAX_TEXT = 256
+MAX_TEXT = 200
 _DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _REGISTRATION_TYPE = (
     b"Registration(uint64 epoch,address operator,uint256 identityX,uint256 identityY,bytes32 consensus,"

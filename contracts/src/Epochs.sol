@@ -14,7 +14,7 @@ import "./Errors.sol";
 abstract contract Epochs is Ownable2Step, EIP712 {
     uint256 public constant MAX_MEMBERS = 64;
     uint256 public constant MAX_OPERATORS = 128;
-    uint256 public constant MAX_TEXT = 256;
+    uint256 public constant MAX_TEXT = 200;
     uint64 public constant MIN_NOTICE = 1 days;
 
     enum Status {

@@ -25,6 +25,19 @@ library Text {
         return true;
     }
 
+    /// @return true if `s` has 1 to 64 characters of those that claim names are made of.
+    function isClaim(string memory s) internal pure returns (bool) {
+        bytes memory b = bytes(s);
+        if (b.length == 0 || b.length > 64) return false;
+        for (uint256 i = 0; i < b.length; i++) {
+            bytes1 c = b[i];
+            bool letter = (c >= "a" && c <= "z") || (c >= "A" && c <= "Z");
+            bool other = (c >= "-" && c <= ":") || c == "_";
+            if (!letter && !other) return false;
+        }
+        return true;
+    }
+
     function startsWith(string memory s, string memory prefix) internal pure returns (bool) {
         bytes memory b = bytes(s);
         bytes memory p = bytes(prefix);

@@ -14,7 +14,7 @@ abstract contract Verifiers is Ownable2Step {
     uint64 public constant MAX_IAT_LIMIT = 1 days;
     uint256 public constant MAX_AUDIENCES = 32;
     uint256 public constant MAX_ALGORITHMS = 8;
-    uint256 private constant _MAX_FIELD = 256;
+    uint256 private constant _MAX_FIELD = 255;
 
     /// @dev Bound: the token names the session key (one round). TwoRound: commit first, then reveal.
     enum Mode {
@@ -58,11 +58,12 @@ abstract contract Verifiers is Ownable2Step {
         uint64 effectiveAt;
     }
 
+    /// @dev A version: which terms hold from when on. A removal holds on to the terms before it.
     struct Version {
-        Terms terms;
-        uint64 version;
-        bool removed;
+        uint64 number;
+        uint64 terms;
         uint64 effectiveAt;
+        bool removed;
     }
 
     struct Verifier {
@@ -70,6 +71,7 @@ abstract contract Verifiers is Ownable2Step {
         Version current;
         Version pending;
         uint64 lastVersion;
+        mapping(uint64 => Terms) terms;
     }
 
     struct Claim {
@@ -79,17 +81,19 @@ abstract contract Verifiers is Ownable2Step {
 
     /// @notice Seconds between the announcement of a change and its effect.
     uint64 public immutable changeDelayS;
+    bool private immutable _allowsHttp;
     bytes32[] private _names;
     mapping(bytes32 => Verifier) private _verifiers;
     mapping(bytes32 => Claim) private _claims;
 
     event VerifierAdded(string name);
-    event VerifierChangeAnnounced(string name, uint64 version, uint64 effectiveAt, bool removed);
-    event VerifierChangeWithdrawn(string name, uint64 version);
+    event VerifierChangeAnnounced(string name, uint64 number, uint64 effectiveAt, bool removed);
+    event VerifierChangeWithdrawn(string name, uint64 number);
 
     constructor(bool dev, uint64 delayS) {
         if (!dev && delayS < MIN_DELAY) revert DelayTooShort(delayS);
         changeDelayS = delayS;
+        _allowsHttp = dev;
     }
 
     // ---- changes
@@ -101,40 +105,38 @@ abstract contract Verifiers is Ownable2Step {
         Verifier storage v = _verifiers[id];
         if (v.lastVersion != 0) revert VerifierNameTaken(identity.name);
         if (!Text.isToken(identity.issuer, _MAX_FIELD)) revert BadVerifierField("issuer");
-        if (!Text.isToken(identity.idClaim, 64)) revert BadVerifierField("idClaim");
-        if (!Text.isToken(identity.sessionClaim, 64)) revert BadVerifierField("sessionClaim");
+        if (!Text.isClaim(identity.idClaim)) revert BadVerifierField("idClaim");
+        if (!Text.isClaim(identity.sessionClaim)) revert BadVerifierField("sessionClaim");
         v.identity = identity;
         v.lastVersion = 1;
         _names.push(id);
         _claim(id, identity.issuer, terms);
-        _write(v.current, terms);
-        (v.current.version, v.current.effectiveAt) = (1, uint64(block.timestamp));
+        _write(v.terms[1], terms);
+        v.current = Version(1, 1, uint64(block.timestamp), false);
         emit VerifierAdded(identity.name);
     }
 
     /// @notice Announce new terms; they hold after the delay. One change at a time.
     function changeVerifier(string calldata name, Terms calldata terms) external {
-        (bytes32 id, Verifier storage v) = _mine(name);
+        (bytes32 id, Verifier storage v) = _changeable(name);
         _claim(id, v.identity.issuer, terms);
-        _write(v.pending, terms);
-        _announce(v, false);
+        uint64 number = _announce(v, false);
+        _write(v.terms[number], terms);
     }
 
     /// @notice Announce that the verifier takes no more logins. Its name and audiences stay taken.
     function removeVerifier(string calldata name) external {
-        (, Verifier storage v) = _mine(name);
-        v.pending.terms = v.current.terms;
+        (, Verifier storage v) = _changeable(name);
         _announce(v, true);
     }
 
     /// @notice Take an announced change back before it holds. Its version number is not used again.
     function withdrawVerifierChange(string calldata name) external {
         (, Verifier storage v) = _owned(name);
-        _settle(v);
-        uint64 version = v.pending.version;
-        if (version == 0) revert NoChangePending(name);
+        uint64 number = v.pending.number;
+        if (number == 0) revert NoChangePending(name);
         delete v.pending;
-        emit VerifierChangeWithdrawn(name, version);
+        emit VerifierChangeWithdrawn(name, number);
     }
 
     // ---- views
@@ -158,23 +160,32 @@ abstract contract Verifiers is Ownable2Step {
         return _view(_known(name));
     }
 
-    /// @notice The announced change, version 0 if there is none.
-    function getPendingVerifier(string calldata name) external view returns (VerifierView memory r) {
+    /// @notice The announced change, number 0 if there is none.
+    function getPending(string calldata name) external view returns (Version memory pending) {
         Verifier storage v = _known(name);
-        r.identity = v.identity;
-        if (v.pending.version == 0 || block.timestamp >= v.pending.effectiveAt) return r;
-        (r.terms, r.version) = (v.pending.terms, v.pending.version);
-        (r.removed, r.effectiveAt) = (v.pending.removed, v.pending.effectiveAt);
+        if (!_isDue(v)) pending = v.pending;
+    }
+
+    /// @notice Terms of a version, to see an announced change before it holds.
+    function getTerms(string calldata name, uint64 number) external view returns (Terms memory) {
+        return _known(name).terms[number];
     }
 
     // ---- inside
 
-    function _view(Verifier storage v) private view returns (VerifierView memory r) {
-        bool due = v.pending.version != 0 && block.timestamp >= v.pending.effectiveAt;
-        Version storage version = due ? v.pending : v.current;
-        r.identity = v.identity;
-        (r.terms, r.version) = (version.terms, version.version);
-        (r.removed, r.effectiveAt) = (version.removed, version.effectiveAt);
+    function _isDue(Verifier storage v) private view returns (bool) {
+        return v.pending.number != 0 && block.timestamp >= v.pending.effectiveAt;
+    }
+
+    function _inForce(Verifier storage v) private view returns (Version memory) {
+        return _isDue(v) ? v.pending : v.current;
+    }
+
+    function _view(Verifier storage v) private view returns (VerifierView memory) {
+        Version memory version = _inForce(v);
+        return VerifierView(
+            v.identity, v.terms[version.terms], version.number, version.removed, version.effectiveAt
+        );
     }
 
     function _known(string calldata name) private view returns (Verifier storage v) {
@@ -182,33 +193,29 @@ abstract contract Verifiers is Ownable2Step {
         if (v.lastVersion == 0) revert UnknownVerifier(name);
     }
 
-    function _owned(string calldata name) private view returns (bytes32 id, Verifier storage v) {
+    /// @dev The verifier, for its owner or the registry's; a change whose time has come is in `current` now.
+    function _owned(string calldata name) private returns (bytes32 id, Verifier storage v) {
         id = keccak256(bytes(name));
         v = _known(name);
-        bool due = v.pending.version != 0 && block.timestamp >= v.pending.effectiveAt;
-        address mine = due ? v.pending.terms.owner : v.current.terms.owner;
-        if (msg.sender != owner() && msg.sender != mine) revert NotVerifierOwner(msg.sender);
+        if (_isDue(v)) {
+            v.current = v.pending;
+            delete v.pending;
+        }
+        bool mine = msg.sender == v.terms[v.current.terms].owner || msg.sender == owner();
+        if (!mine) revert NotVerifierOwner(msg.sender);
     }
 
-    function _mine(string calldata name) private returns (bytes32 id, Verifier storage v) {
+    function _changeable(string calldata name) private returns (bytes32 id, Verifier storage v) {
         (id, v) = _owned(name);
-        _settle(v);
-        if (v.pending.version != 0) revert ChangePending(name);
+        if (v.pending.number != 0) revert ChangePending(name);
         if (v.current.removed) revert VerifierRemoved(name);
     }
 
-    /// @dev Moves a change whose time has come into `current`.
-    function _settle(Verifier storage v) private {
-        if (v.pending.version == 0 || block.timestamp < v.pending.effectiveAt) return;
-        v.current = v.pending;
-        delete v.pending;
-    }
-
-    function _announce(Verifier storage v, bool removed) private {
-        v.pending.version = ++v.lastVersion;
-        v.pending.removed = removed;
-        v.pending.effectiveAt = uint64(block.timestamp) + changeDelayS;
-        emit VerifierChangeAnnounced(v.identity.name, v.pending.version, v.pending.effectiveAt, removed);
+    function _announce(Verifier storage v, bool removed) private returns (uint64 number) {
+        number = ++v.lastVersion;
+        uint64 effectiveAt = uint64(block.timestamp) + changeDelayS;
+        v.pending = Version(number, removed ? v.current.terms : number, effectiveAt, removed);
+        emit VerifierChangeAnnounced(v.identity.name, number, effectiveAt, removed);
     }
 
     /// @dev Takes every (issuer, audience) for this verifier in its mode, for ever.
@@ -230,14 +237,14 @@ abstract contract Verifiers is Ownable2Step {
         }
     }
 
-    function _write(Version storage version, Terms calldata terms) private {
-        if (!Text.isToken(terms.jwksUrl, _MAX_FIELD)) revert BadVerifierField("jwksUrl");
+    function _write(Terms storage to, Terms calldata terms) private {
+        bool web = Text.startsWith(terms.jwksUrl, "https://")
+            || (_allowsHttp && Text.startsWith(terms.jwksUrl, "http://"));
+        if (!web || !Text.isToken(terms.jwksUrl, _MAX_FIELD)) revert BadVerifierField("jwksUrl");
         if (terms.iatLimitS == 0 || terms.iatLimitS > MAX_IAT_LIMIT) revert BadVerifierField("iatLimitS");
         if (terms.algorithms.length == 0 || terms.algorithms.length > MAX_ALGORITHMS) {
             revert BadVerifierField("algorithms");
         }
-        Terms storage to = version.terms;
-        delete to.algorithms;
         for (uint256 i = 0; i < terms.algorithms.length; i++) {
             if (!_isAsymmetric(terms.algorithms[i])) revert BadVerifierField("algorithms");
             to.algorithms.push(terms.algorithms[i]);
@@ -245,7 +252,6 @@ abstract contract Verifiers is Ownable2Step {
         to.jwksUrl = terms.jwksUrl;
         to.iatLimitS = terms.iatLimitS;
         to.owner = terms.owner;
-        delete to.audiences;
         for (uint256 i = 0; i < terms.audiences.length; i++) {
             to.audiences.push(terms.audiences[i]);
         }
@@ -255,7 +261,8 @@ abstract contract Verifiers is Ownable2Step {
     function _isAsymmetric(string calldata algorithm) private pure returns (bool) {
         bytes32 h = keccak256(bytes(algorithm));
         return h == keccak256("RS256") || h == keccak256("RS384") || h == keccak256("RS512")
-            || h == keccak256("PS256") || h == keccak256("ES256") || h == keccak256("ES256K")
+            || h == keccak256("PS256") || h == keccak256("PS384") || h == keccak256("PS512")
+            || h == keccak256("ES256") || h == keccak256("ES384") || h == keccak256("ES512")
             || h == keccak256("EdDSA");
     }
 }
