@@ -7,6 +7,7 @@ sealed to the session key that n - t receipts, or the token itself, speak for.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -39,6 +40,8 @@ _ASK_S = 3.0
 """A backstop: the mesh gives up sooner, with the answers it has."""
 _ASKS_AT_ONCE = 16
 _FORGET_EVERY_S = 30.0
+NEW_KEYS_PER_USER = 10
+"""New keys for one user between two rounds of forgetting: extensions are free to invent, the pool is everybody's."""
 
 
 class LoginService:
@@ -63,9 +66,11 @@ class LoginService:
         self._http = None if fetch else HttpFetch(dev=outside.dev)
         self._ring = KeyRing(fetch or self._fetch)
         self._facts = ChainFacts(outside.chain, outside.newest_block, clock)
-        self._facts.quiet_until_s = genesis_ms // 1000
+        # Genesis time is an Ethereum block's: whole seconds, cut off. Registration lies before it, a committee after.
+        self._facts.quiet_until_s = genesis_ms // 1000 + 1 if genesis_ms else 0
         self._facts.on_change = lambda: self._ring.follow(self._facts.verifiers)
         self._desk = ReceiptDesk(outside, network_id, self._facts, log, clock)
+        self._new_keys: Counter[tuple[str, str]] = Counter()
         self._asks = trio.Semaphore(_ASKS_AT_ONCE)
         outside.answer_receipts(self.on_receipt_ask)
 
@@ -86,6 +91,7 @@ class LoginService:
             nursery.start_soon(self._facts.run)
             while True:
                 await trio.sleep(_FORGET_EVERY_S)
+                self._new_keys.clear()
                 await self._desk.forget_old()
 
     def on_receipt_ask(self, token_hash: bytes, temp_pub: bytes) -> ports.Receipt | None:
@@ -193,6 +199,9 @@ class LoginService:
         keys = [key for key in view.keys if key.curve == request.curve] if view is not None else []
         if keys:
             return keys[0], self._facts.newest_block_ms() - keys[0].assigned_ms < IS_NEW_MS
+        self._new_keys[record.name, user] += 1
+        if self._new_keys[record.name, user] > NEW_KEYS_PER_USER:
+            raise AuthnetError(Code.RATE_LIMITED, f"one user gets at most {NEW_KEYS_PER_USER} new keys in 30 s")
         assigned = await self._outside.assign(ports.AssignRequest(record.name, account, request.curve, "login"))
         return assigned.key, assigned.is_new
 
