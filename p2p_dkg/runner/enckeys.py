@@ -42,6 +42,8 @@ class EncKeyPoster:
         self._chain_id, self._member = chain_id, member
         self._not_before = 0
         self._replace = False
+        self.is_settled = False
+        """Whether the chain showed enough keys at the last look."""
 
     def replace_all(self) -> None:
         """After a restore: what is announced may be known to this disk no more."""
@@ -56,6 +58,7 @@ class EncKeyPoster:
         if view is None or own is None:
             return
         first = self._first_to_post(view.next_counter, own)
+        self.is_settled = first is None
         if first is None:
             return
         self._not_before = height + RETRY_BLOCKS

@@ -54,9 +54,9 @@ class Membership:
         if epoch is not None and epoch.epoch > 0 and epoch != self.epoch:
             self._enter(epoch)
 
-    async def post_keys(self, height: int) -> None:
-        """Announce encryption keys when they run low."""
-        if self._poster is not None:
+    async def post_keys(self, height: int, *, at_once: bool) -> None:
+        """Announce encryption keys when they run low; looked at when sessions change, and until they are on chain."""
+        if self._poster is not None and (at_once or not self._poster.is_settled):
             await self._poster.check(height)
 
     def _enter(self, epoch: EpochView) -> None:

@@ -29,6 +29,7 @@ from p2p_dkg.runner.records import SessionShelves
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
 
+LIST_S, LIST_IDLE_S = 5.0, 20.0
 SWEEP_S = 10.0
 RETAINED_S = 4.0
 PARK_S = 120.0
@@ -54,7 +55,7 @@ class Runner:
         self._last_sweep = self._last_retained = -1e9
         self._wake_sweep = trio.Event()
         self.membership = Membership(chain, desk, keystore, mesh)
-        self.sessions: tuple[SessionView, ...] = ()
+        self._listed_height, self._listed_at = 0, -1e9
         self.dev: bool | None = None
         """What genesis says, None before the chain is there."""
         self.draining = False
@@ -121,18 +122,36 @@ class Runner:
         await self.membership.refresh(note)
         if self.membership.index is None:
             return
+        is_listing = self._is_listing_due(note)
+        await self.membership.post_keys(note.height, at_once=is_listing)
+        if is_listing:
+            await self._list(note, nursery)
+        else:
+            await self._watch.remember(note, acting=bool(self._drivers))
+            for driver in self.drivers():
+                if not driver.is_idle:
+                    await self._look_up(driver.sid, nursery)
+        self._ring_retained(note)
+
+    def _is_listing_due(self, note: BlockNote) -> bool:
+        """`/sessions` is long: read it when a session changed phase, after missed blocks, and now and then."""
+        was_missed = note.height != self._listed_height + 1
+        self._listed_height = note.height
+        pause = LIST_S if self._drivers else LIST_IDLE_S
+        is_time = trio.current_time() - self._listed_at >= pause
+        return was_missed or is_time or any(event.type == "session_phase" for event in note.events)
+
+    async def _list(self, note: BlockNote, nursery: trio.Nursery) -> None:
         sessions = await self._chain.query("/sessions", SessionsView)
         if sessions is None:
             return
-        self.sessions = (*sessions.open, *sessions.recent)
-        await self._watch.remember(note, acting=bool(sessions.open))
-        await self.membership.post_keys(note.height)
-        for view in self.sessions:
+        self._listed_at = trio.current_time()
+        await self._watch.remember(note, acting=bool(sessions.open or self._drivers))
+        listed = (*sessions.open, *sessions.recent)
+        for view in listed:
             await self._offer(view, nursery)
-        shown = {bytes.fromhex(view.sid) for view in self.sessions}
-        for sid in self._drivers.keys() - shown:
+        for sid in self._drivers.keys() - {bytes.fromhex(view.sid) for view in listed}:
             await self._look_up(sid, nursery)
-        self._ring_retained(note)
 
     async def _offer(self, view: SessionView, nursery: trio.Nursery) -> None:
         """Feed a session's driver, opening one if this node has work in it."""
