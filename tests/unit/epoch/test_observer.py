@@ -1,0 +1,177 @@
+"""What the observer gives to the keeper, in which order, and what it does about refusals."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
+
+from authnet_core.errors import AuthnetError, Code
+from authnet_core.wire.tx import decode_record
+from authnet_runtime.chain import ChainReader
+from authnet_runtime.ethereum import BlockRef
+from authnet_runtime.registry import NEVER_S, Snapshot
+from authnet_runtime.registry_state import AudienceState, EpochStatus, VerifierState
+from authnet_runtime.rpc_client import RpcClient
+from epoch_manager import observer as module
+from epoch_manager.observer import Observer
+from epoch_manager.status import Status
+from tests.unit.epoch.test_genesis import epoch
+
+pytestmark = pytest.mark.anyio
+
+GOOGLE = VerifierState(
+    name="google",
+    issuer="https://a.example",
+    jwks_url="https://a.example/jwks",
+    audiences=(AudienceState(aud="x", mode="bound"),),
+    id_claim="sub",
+    case_rule="exact",
+    algorithms=("RS256",),
+    iat_limit_s=60,
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Node:
+    """A keeper and a chain in one; `shown` maps path to version."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.shown: dict[str, int] = {}
+        self.refuse: Code | None = None
+        self.chain_down = False
+
+    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        assert method == "observe"
+        if self.refuse is not None:
+            raise AuthnetError(self.refuse, "planted")
+        record = decode_record(bytes.fromhex(params["record"]))
+        is_epoch = record.WhichOneof("kind") == "epoch"
+        self.sent.append(f"epoch/{record.epoch.epoch}" if is_epoch else f"verifier/{record.verifier.name}")
+        return {}
+
+    async def query(self, path: str, _type: type) -> Any:
+        if self.chain_down:
+            raise AuthnetError(Code.UNAVAILABLE, "down")
+        version = self.shown.get(path[1:])
+        return None if version is None else type("Shown", (), {"version": version})()
+
+
+def rig() -> tuple[Node, Observer, Status]:
+    node, status = Node(), Status("0xregistry", 1, "0xoperator")
+    return node, Observer(cast(RpcClient, node), cast(ChainReader, node), status), status
+
+
+def snapshot(*verifiers: VerifierState, status: EpochStatus = EpochStatus.STARTED) -> Snapshot:
+    return Snapshot(BlockRef(9, "0x9", 9), (replace(epoch(), status=status),), verifiers, NEVER_S)
+
+
+async def test_the_epoch_goes_before_the_verifiers() -> None:
+    node, observer, status = rig()
+    observer.show(snapshot(GOOGLE))
+    assert await observer.step()
+    assert node.sent == ["epoch/1"]
+    assert status.outstanding == ["epoch 1 v1"]
+    node.shown["epoch/1"] = 1
+    assert await observer.step()
+    assert node.sent == ["epoch/1", "verifier/google"]
+    node.shown["verifier/google"] = 1
+    assert not await observer.step()
+    assert status.outstanding == []
+
+
+@pytest.mark.parametrize("status", [EpochStatus.OPEN, EpochStatus.ABORTED])
+async def test_an_epoch_that_has_not_started_is_not_observed(status: EpochStatus) -> None:
+    node, observer, _ = rig()
+    observer.show(snapshot(status=status))
+    assert not await observer.step()
+    assert node.sent == []
+
+
+async def test_a_record_is_not_sent_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    node, observer, _ = rig()
+    observer.show(snapshot())
+    for _ in range(3):
+        await observer.step()
+    assert node.sent == ["epoch/1"]
+    monkeypatch.setattr(module, "RESEND_S", 0.0)
+    await observer.step()
+    assert node.sent == ["epoch/1"] * 2
+
+
+@pytest.mark.parametrize("code", [Code.RECORD_REFUSED, Code.GENESIS_MISMATCH, Code.RECORD_STALE])
+async def test_a_refused_record_is_named_and_not_repeated(code: Code) -> None:
+    node, observer, status = rig()
+    node.refuse = code
+    observer.show(snapshot())
+    await observer.step()
+    assert status.problems["epoch 1"].code is code
+    node.refuse = None
+    assert not await observer.step()
+    assert node.sent == []
+    observer.show(snapshot())
+    assert "epoch 1" not in status.problems
+    await observer.step()
+    assert node.sent == ["epoch/1"]
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.TIMEOUT, Code.BUSY, Code.CHAIN_STALE])
+async def test_a_keeper_that_can_not_now_is_asked_again(code: Code) -> None:
+    node, observer, _ = rig()
+    node.refuse = code
+    observer.show(snapshot())
+    with pytest.raises(AuthnetError):
+        await observer.step()
+    node.refuse = None
+    await observer.step()
+    assert node.sent == ["epoch/1"]
+
+
+@pytest.mark.parametrize("code", [Code.ALREADY_VOTED, Code.SEEN_BEFORE])
+async def test_a_vote_that_was_heard_before_is_waited_for(code: Code) -> None:
+    node, observer, status = rig()
+    node.refuse = code
+    observer.show(snapshot())
+    assert await observer.step()
+    assert status.problems == {}
+    assert status.outstanding == ["epoch 1 v1"]
+
+
+async def test_a_chain_that_does_not_answer_gets_nothing() -> None:
+    node, observer, _ = rig()
+    node.chain_down = True
+    observer.show(snapshot())
+    with pytest.raises(AuthnetError):
+        await observer.step()
+    assert node.sent == []
+
+
+async def test_a_newer_version_is_sent_and_an_older_one_is_not() -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 2}
+    observer.show(snapshot(replace(GOOGLE, version=2)))
+    assert not await observer.step()
+    observer.show(snapshot(replace(GOOGLE, version=1)))
+    assert not await observer.step()
+    observer.show(snapshot(replace(GOOGLE, version=3)))
+    assert await observer.step()
+    assert node.sent == ["verifier/google"]
+
+
+async def test_one_refused_verifier_does_not_stop_the_next() -> None:
+    node, observer, status = rig()
+    node.shown["epoch/1"] = 1
+    node.refuse = Code.RECORD_REFUSED
+    observer.show(snapshot(GOOGLE))
+    await observer.step()
+    node.refuse = None
+    observer.show(snapshot(replace(GOOGLE, name="other")))
+    await observer.step()
+    assert node.sent == ["verifier/other"]
+    assert status.problems == {}
