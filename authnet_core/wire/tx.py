@@ -45,6 +45,9 @@ def decode_signed(raw: bytes) -> tuple[SignedTx, TxBody]:
         body.ParseFromString(signed.body)
     except ProtobufError:
         raise DecodeError("not a transaction") from None
+    # Unknown fields would be written back as they came, and pass for canonical.
+    signed.DiscardUnknownFields()
+    body.DiscardUnknownFields()
     if signed.SerializeToString(deterministic=True) != raw:
         raise DecodeError("the envelope is not in its canonical encoding")
     if body.SerializeToString(deterministic=True) != signed.body:
@@ -78,6 +81,7 @@ def decode_record(raw: bytes) -> Record:
         record.ParseFromString(raw)
     except ProtobufError:
         raise DecodeError("not a registry record") from None
+    record.DiscardUnknownFields()
     if record.SerializeToString(deterministic=True) != raw or record.WhichOneof("kind") is None:
         raise DecodeError("the record is not in its canonical encoding")
     return record
