@@ -100,7 +100,7 @@ def abandon(state: State, picture: Picture) -> list[Effect]:
     """The sid is burnt: nothing of it is used, everything is erased."""
     if not state.has_ended(picture):
         return []
-    return state.erase(*Shelf) + _done(state, Outcome.ABANDONED)
+    return state.erase(Shelf.KEPT, Shelf.BRIEF, Shelf.RETAINED) + _done(state, Outcome.ABANDONED)
 
 
 def _erase_when_all_hold(state: State, picture: Picture) -> list[Effect]:

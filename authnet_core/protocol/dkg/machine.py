@@ -8,7 +8,7 @@ go on. One thread at a time; a call may take tens of milliseconds, nearly all in
 from collections.abc import Mapping
 
 from authnet_core.crypto.secp256k1 import pub
-from authnet_core.protocol.dkg import bulk, dealing, finishing
+from authnet_core.protocol.dkg import bulk, dealing, finishing, records
 from authnet_core.protocol.dkg.effects import Effect, Shelf
 from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher
 from authnet_core.protocol.dkg.finish import Batch, load_batch
@@ -46,6 +46,9 @@ class Session:
         self._state = State(params, me, timing, bytearray(ek_secret or b""), bytearray(seed), fetcher)
         self._state.load(durable)
         self._state.batch = load_batch(durable)
+        if records.SHARES in durable and records.KEYS not in durable and ek_secret is None:
+            # RETAINED is shredded last, so a crash came right after it: only the shares are left, as they should.
+            self._state.erased |= {Shelf.BRIEF, Shelf.RETAINED}
 
     def __repr__(self) -> str:
         return f"Session({self._state.params.sid.hex()[:12]}, party {self._state.me})"
