@@ -1,6 +1,6 @@
 """CPU of key generation alone: microseconds per key and node, no network, no chain, no disk.
 
-    python bench/dkg_cpu.py [--n 5] [--keys 1000]
+    python -m bench.dkg_cpu [--n 5] [--keys 1000]
 
 Runs all n machines of one session in one thread, delivers everything at once and divides the CPU time of the machines.
 """
