@@ -1,0 +1,1 @@
+"""What is fast, measured from outside, with the ratios that matter. Nothing here runs in production."""

@@ -1,0 +1,64 @@
+"""Starting and stopping localnets for tests: the shipped one, and one with a small pool that makes keys often."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.net import Net, authnet, free_base_port
+
+SMALL_POOL = {
+    "first_rows": 8,
+    "rows": 8,
+    "pool_low": 40,
+    "pool_high": 60,
+    "reserve_percent": 5,
+    "quota": 100_000,
+    "t_max_ms": 60_000,
+}
+"""Genesis parameters of a network that starts a session after a few assignments."""
+
+
+@contextmanager
+def running(folder: Path, nodes: int, params: Mapping[str, int] = SMALL_POOL) -> Iterator[Net]:
+    """A localnet in `folder`, stopped at the end; its folder stays if the block fails, for a look at its logs."""
+    for j in range(1, nodes + 1):
+        node = folder / f"node{j}"
+        node.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if params:
+            (node / "genesis_params.json").write_text(json.dumps(dict(params)))
+    try:
+        port = free_base_port(nodes)
+        authnet("localnet", "up", "--nodes", str(nodes), "--base-port", str(port), "--dir", str(folder), timeout=180)
+        yield Net(folder)
+    finally:
+        authnet("localnet", "down", "--dir", str(folder), timeout=60)
+
+
+@contextmanager
+def temporary(nodes: int, params: Mapping[str, int] = SMALL_POOL) -> Iterator[Net]:
+    """A localnet in a short folder of its own (socket paths are short), removed when all went well.
+
+    AUTHNET_E2E_NET=DIR takes the one that runs in DIR instead: for work on a test.
+    """
+    if not params and (given := os.environ.get("AUTHNET_E2E_NET")):
+        yield Net(Path(given))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="authnet-net-"))
+    with running(folder, nodes, params) as net:
+        yield net
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def small() -> Iterator[Net]:
+    """Five nodes with a small pool. Tests kill its nodes and leave it with all of them up."""
+    with temporary(5) as net:
+        yield net

@@ -1,0 +1,41 @@
+"""The secrets of a run, whatever shape a socket gives them in, and every form in which a file might hold one."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_HEX = re.compile(r"(?:[0-9a-f]{2}){16,}")
+
+
+def hex_strings(answer: Any) -> Iterator[str]:
+    """All hex texts of 16 bytes and more in a JSON answer."""
+    match answer:
+        case str():
+            if _HEX.fullmatch(answer):
+                yield answer
+        case dict():
+            for value in answer.values():
+                yield from hex_strings(value)
+        case list():
+            for value in answer:
+                yield from hex_strings(value)
+
+
+def forms(secret: bytes) -> Iterator[bytes]:
+    """Raw (both byte orders), hex in both cases, base64 at each of three alignments, decimal."""
+    yield secret
+    yield secret[::-1]
+    yield secret.hex().encode()
+    yield secret.hex().upper().encode()
+    for skipped in range(3):
+        # Inside a longer base64 text a secret starts at one of three alignments; its first and last digits mix with
+        # what stands beside it and are left out.
+        text = base64.b64encode(bytes(skipped) + secret).rstrip(b"=")
+        core = text[-(-skipped * 4 // 3) : len(text) - 1]
+        yield core
+        yield core.translate(bytes.maketrans(b"+/", b"-_"))
+    if len(secret) <= 32:
+        yield str(int.from_bytes(secret, "big")).encode()
