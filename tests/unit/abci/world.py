@@ -46,8 +46,8 @@ def app_state_json(n: int, **params: int) -> bytes:
     ).encode()
 
 
-def epoch_record(n: int, **changes: Any) -> wire.Record:
-    committee = Committee.of(n)
+def epoch_record(size: int, **changes: Any) -> wire.Record:
+    committee = Committee.of(size)
     members = [
         wire.Member(
             index=j,
@@ -59,9 +59,9 @@ def epoch_record(n: int, **changes: Any) -> wire.Record:
             comet_addr=f"id{j}@127.0.0.1:{9100 + j}",
             endpoint=f"http://127.0.0.1:{9200 + j}",
         )
-        for j in range(1, n + 1)
+        for j in range(1, size + 1)
     ]
-    fields: dict[str, Any] = {"epoch": 1, "n": n, "k": committee.k, "t": committee.t, "members": members}
+    fields: dict[str, Any] = {"epoch": 1, "n": size, "k": committee.k, "t": committee.t, "members": members}
     return wire.Record(epoch=wire.EpochRecord(**{**fields, **changes}))
 
 
@@ -188,7 +188,7 @@ class World:
     def open_sid(self) -> bytes:
         return bytes.fromhex(self.query("/sessions").open[0].sid)
 
-    def deal(self, member: int, sid: bytes, **changes: Any) -> wire.Deal:
+    def deal(self, member: int, sid: bytes, /, **changes: Any) -> wire.Deal:
         e = secret("e", member, sid)
         fields: dict[str, Any] = {
             "sid": sid,
