@@ -152,9 +152,12 @@ class Daemon:
 
     async def _keep_up(self) -> None:
         while not self.stop.is_set():
-            self.members.keep_up()
-            if self.anvil is not None and self.anvil.poll() is not None:
-                self.anvil = ethereum.start(self.places, self.environment)
+            try:
+                self.members.keep_up()
+                if self.anvil is not None and self.anvil.poll() is not None:
+                    self.anvil = ethereum.start(self.places, self.environment)
+            except (OSError, AuthnetError) as error:
+                print(f"localnet: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             await anyio.sleep(KEEP_UP_S)
 
     def _end(self) -> None:

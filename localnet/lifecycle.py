@@ -121,8 +121,13 @@ def follow(places: Places, daemon: subprocess.Popen[bytes]) -> Iterator[Step]:
             if step.stage == "ready":
                 return
         if ended:
-            raise AuthnetError(Code.NETWORK_DOWN, f"the localnet ended; see {places.logs / 'daemon.log'}")
+            raise AuthnetError(Code.NETWORK_DOWN, f"the localnet ended: {_last_words(places.logs / 'daemon.log')}")
         time.sleep(POLL_S)
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip(" |+-")]
+    return f"{' / '.join(lines[-3:])[-600:]} ({log})"
 
 
 def _steps(path: Path) -> list[Step]:
