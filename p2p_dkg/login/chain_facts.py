@@ -17,7 +17,8 @@ from authnet_core.protocol.views import EpochView, StatusView, VerifierView
 from p2p_dkg.login.receipt_quorum import Expected
 
 T = TypeVar("T")
-STALE_MS = 30_000
+APART_MS = 30_000
+"""How far this node's clock and the newest block it has read may be apart."""
 _POLL_S = 0.5
 
 
@@ -69,6 +70,7 @@ class ChainFacts:
         self._committee: Committee | None = None
         self._verifiers: dict[str, VerifierView] = {}
         self._next_look = 0.0
+        self._read_ms = 0
         self.on_change: Callable[[], None] = _nothing
         self.quiet_until_s = 0
         """Newest block time seen at which there was no committee."""
@@ -88,6 +90,7 @@ class ChainFacts:
 
     async def refresh(self) -> None:
         """Read committee and verifiers. Raises AuthnetError(UNAVAILABLE) while abci_app is down."""
+        as_of_ms = self.newest_block_ms()
         status = await self._chain.query("/status", StatusView)
         if status is not None and status.epoch == 0:
             self.quiet_until_s = max(self.quiet_until_s, status.time_ms // 1000)
@@ -95,6 +98,7 @@ class ChainFacts:
         self._committee = Committee.of(epoch) if epoch is not None and epoch.epoch > 0 else None
         records = await self._chain.query("/verifiers", list[VerifierView])
         self._verifiers = {record.name: record for record in records or []}
+        self._read_ms = as_of_ms
         self.on_change()
 
     @property
@@ -118,8 +122,12 @@ class ChainFacts:
         return 0 if block is None else block.time_ms
 
     def require_fresh(self) -> None:
-        """A keeper whose chain lags may not know of a new committee: no receipt, no two-round release."""
-        if self._clock() * 1000 - self.newest_block_ms() > STALE_MS:
+        """A keeper whose chain lags may not know of a new committee: no receipt, no two-round release.
+
+        Nor when the facts here could not be read lately, or the chain is ahead of this node's clock.
+        """
+        now_ms = self._clock() * 1000
+        if any(abs(now_ms - then_ms) > APART_MS for then_ms in (self.newest_block_ms(), self._read_ms)):
             raise AuthnetError(Code.CHAIN_STALE, "this node's newest block is more than 30 s old")
 
     async def verifier(self, name: str) -> VerifierView:

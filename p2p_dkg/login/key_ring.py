@@ -150,6 +150,12 @@ class KeyRing:
             metrics.JWKS_FETCHES.labels(outcome=refusal.code.value).inc()
             _log.warning("jwks.failed", verifier=name, code=refusal.code.value, reason=refusal.message)
             return
+        except Exception as error:
+            # The document comes from outside and all keepers read it: no surprise in it may end them all at once.
+            provider.failures += 1
+            metrics.JWKS_FETCHES.labels(outcome=Code.INTERNAL.value).inc()
+            _log.error("jwks.failed", verifier=name, code=Code.INTERNAL.value, error=type(error).__name__)
+            return
         provider.keys, provider.fetched_at, provider.failures = keys, trio.current_time(), 0
         metrics.JWKS_FETCHES.labels(outcome="ok").inc()
 

@@ -46,18 +46,12 @@ class ReceiptLog:
         self._writing = trio.Lock()
         self._count = sum(1 for _ in self._db.iterator(prefix=b"h", include_value=False))
         self._prove_identity(folder / "receipts" / "witness", int(now_s))
+        self.complete_since_s = self._get_time(_BORN)
+        """Every receipt given from this second on is in the log."""
+        self.quiet_until_s = self._get_time(_QUIET)
+        """Until this second the network had no committee, so no receipt can have been given."""
         self.horizon_s = self._get_time(_HORIZON)
         """Entries before this second may be gone: a token that may be older is not served in two rounds."""
-
-    @property
-    def complete_since_s(self) -> int:
-        """Every receipt given from this second on is in the log."""
-        return self._get_time(_BORN)
-
-    @property
-    def quiet_until_s(self) -> int:
-        """Until this second the network had no committee, so no receipt can have been given."""
-        return self._get_time(_QUIET)
 
     def __len__(self) -> int:
         return self._count
@@ -66,10 +60,12 @@ class ReceiptLog:
         """A block of this time knew no committee."""
         if until_s > self.quiet_until_s:
             self._put_time(_QUIET, until_s)
+            self.quiet_until_s = until_s
 
     def distrust(self, now_s: float) -> None:
         """Say that the log may miss receipts given before now: after a restore, by the operator or the keystore."""
         self._put_time(_BORN, int(now_s) + 1)
+        self.complete_since_s = int(now_s) + 1
 
     def find(self, token_hash: bytes) -> Bound | None:
         """What this hash is bound to on disk."""

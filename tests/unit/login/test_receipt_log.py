@@ -247,11 +247,12 @@ async def test_files_are_for_the_owner_only(tmp_path: Path) -> None:
 async def test_a_young_log_gives_no_receipts_for_one_token_age(tmp_path: Path) -> None:
     async with running(tmp_path, log_born_s=BORN_MS / 1000 + 50) as world:
         world.now = BORN_MS / 1000 + 100
+        await world.read_chain()
         keeper, session = world.keepers[0], Session()
         await refused(Code.RECEIPT_LOG_YOUNG, keeper.commit(world.token(), session))
-        world.now = BORN_MS / 1000 + 50 + KEPT_S
+        await world.pass_time(KEPT_S - 50)
         await refused(Code.RECEIPT_LOG_YOUNG, keeper.commit(world.token(), session))
-        world.now = BORN_MS / 1000 + 52 + KEPT_S
+        await world.pass_time(2)
         assert await keeper.commit(world.token(), session)
 
 
@@ -259,6 +260,7 @@ async def test_a_young_log_gives_no_receipts_for_one_token_age(tmp_path: Path) -
 async def test_a_log_older_than_the_network_is_complete_at_once(tmp_path: Path) -> None:
     async with running(tmp_path, log_born_s=BORN_MS / 1000 - 1) as world:
         world.now = BORN_MS / 1000 + 1
+        await world.read_chain()
         assert await world.keepers[0].commit(world.token(), Session())
 
 
@@ -267,9 +269,9 @@ async def test_a_block_without_committee_proves_the_log_complete(tmp_path: Path)
     async with running(tmp_path, log_born_s=BORN_MS / 1000 + 50) as world:
         keeper, session = world.keepers[0], Session()
         world.now, world.chain.epoch = BORN_MS / 1000 + 60, 0
-        await keeper.service._facts.refresh()
+        await world.read_chain()
         world.chain.epoch = 1
-        await keeper.service._facts.refresh()
+        await world.read_chain()
         assert await keeper.commit(world.token(), session)
         assert keeper.log.quiet_until_s == BORN_MS // 1000 + 60
 
@@ -280,9 +282,9 @@ async def test_a_block_replayed_from_before_the_loss_proves_nothing(tmp_path: Pa
         keeper = world.keepers[0]
         world.now, world.chain.epoch = BORN_MS / 1000 + 60, 0
         world.chain.lag_s = 20  # the block is of second 40: the log was lost at 50
-        await keeper.service._facts.refresh()
+        await world.read_chain()
         world.chain.epoch, world.chain.lag_s = 1, 0
-        await keeper.service._facts.refresh()
+        await world.read_chain()
         await refused(Code.RECEIPT_LOG_YOUNG, keeper.commit(world.token(), Session()))
 
 
@@ -292,7 +294,7 @@ async def test_a_restored_keystore_makes_the_log_young(tmp_path: Path) -> None:
         keeper = world.keepers[0]
         keeper.continuous_since_ms = int(world.now * 1000) - 1000
         await refused(Code.RECEIPT_LOG_YOUNG, keeper.commit(world.token(), Session()))
-        world.now += KEPT_S
+        await world.pass_time(KEPT_S)
         assert await keeper.commit(world.token(), Session())
 
 
@@ -303,10 +305,10 @@ async def test_entries_are_kept_for_the_longest_token_age_and_two_skews(tmp_path
         keeper = world.keepers[0]
         token = world.token()
         await keeper.commit(token, Session(1))
-        world.now += KEPT_S
+        await world.pass_time(KEPT_S)
         await keeper.service._desk.forget_old()
         await refused(Code.DUPLICATE_TOKEN, keeper.commit(token, Session(2)))
-        world.now += 1
+        await world.pass_time(1)
         await keeper.service._desk.forget_old()
         assert keeper.log.find(keccak256(token.encode())) is None
 
@@ -328,14 +330,14 @@ async def test_a_raised_limit_holds_only_for_tokens_the_log_still_knows(tmp_path
         world.now = float(int(world.now))
         token = world.token(exp=int(world.now) + 10_000)
         await world.commit_all(token, Session(1))
-        world.now += KEPT_S + 1
+        await world.pass_time(KEPT_S + 1)
         record = world.chain.verifiers["google"]
         world.chain.verifiers["google"] = type(record)(
             **{name: getattr(record, name) for name in record.__struct_fields__} | {"iat_limit_s": 10_000}
         )
         for keeper in world.keepers:
             await keeper.service._desk.forget_old()
-            await keeper.service._facts.refresh()
+        await world.read_chain()
         thief = await world.commit_all(token, Session(2))
         await refused(Code.TOKEN_TOO_OLD, world.keepers[0].share(token, thief))
 

@@ -120,8 +120,7 @@ async def test_receipts_of_an_old_epoch(tmp_path: Path) -> None:
         token, session = world.token(), Session()
         receipts = await committed(world, token, session)
         world.chain.epoch = 2
-        for keeper in world.keepers:
-            await keeper.service._facts.refresh()
+        await world.read_chain()
         await refused(Code.RECEIPTS_TOO_FEW, world.keepers[0].share(token, receipts))
 
 
@@ -130,8 +129,7 @@ async def test_token_of_the_old_committee_committed_at_the_new_one(tmp_path: Pat
     async with running(tmp_path) as world:
         token, session = world.token(), Session()
         world.chain.epoch, world.chain.serving_from_ms = 2, int(world.now * 1000) + 1000
-        for keeper in world.keepers:
-            await keeper.service._facts.refresh()
+        await world.read_chain()
         receipts = await committed(world, token, session)
         refusal = await refused(Code.EPOCH_MOVED, world.keepers[0].share(token, receipts))
         assert refusal.detail == {"epoch": 2}
@@ -216,7 +214,7 @@ async def test_same_session_key_may_try_again_and_gets_a_new_time(tmp_path: Path
         token, session = world.token(), Session()
         keeper = world.keepers[0]
         first = await keeper.commit(token, session)
-        world.now += 30
+        await world.pass_time(30)
         again = await keeper.commit(token, session)
         times = [r["data"].split(SEPARATOR)[5] for r in (first, again)]
         assert int(times[1]) == int(times[0]) + 30
@@ -272,8 +270,7 @@ def _opens(session: Session, sealed: dict[str, str]) -> bool:
 async def test_same_token_under_a_second_verifier(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         world.chain.verifiers["twin"] = verifier("twin")
-        for keeper in world.keepers:
-            await keeper.service._facts.refresh()
+        await world.read_chain()
         token, owner, thief = world.token(), Session(1), Session(2)
         receipts = await committed(world, token, owner)
         for keeper in world.keepers:
@@ -468,8 +465,7 @@ async def test_unsigned_hmac_and_foreign_tokens(tmp_path: Path) -> None:
 async def test_hmac_is_refused_even_if_a_record_allows_it(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         world.chain.verifiers["google"] = verifier(algorithms=("HS256", "none", "RS256"))
-        for keeper in world.keepers:
-            await keeper.service._facts.refresh()
+        await world.read_chain()
         for alg in ("HS256", "none"):
             token = provider.sign(provider.claims(world.now), alg)
             receipts = await committed(world, token, Session(len(alg)))
@@ -618,6 +614,40 @@ async def test_keeper_whose_chain_lags(tmp_path: Path) -> None:
         world.chain.lag_s = 31
         await refused(Code.CHAIN_STALE, world.keepers[0].share(token, receipts))
         await refused(Code.CHAIN_STALE, world.keepers[0].commit(world.token(jti=2), session))
+
+
+@in_trio
+async def test_keeper_that_can_not_read_its_chain_any_more(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        token, session = world.token(), Session()
+        receipts = await committed(world, token, session)
+        world.chain.down = True
+        world.now += 31
+        await refused(Code.CHAIN_STALE, world.keepers[0].share(token, receipts))
+        await refused(Code.CHAIN_STALE, world.keepers[0].commit(world.token(jti=2), session))
+
+
+@in_trio
+async def test_keeper_whose_clock_is_behind_the_chain(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        token, session = world.token(), Session()
+        receipts = await committed(world, token, session)
+        world.chain.lag_s = -31
+        await refused(Code.CHAIN_STALE, world.keepers[0].share(token, receipts))
+        await refused(Code.CHAIN_STALE, world.keepers[0].commit(world.token(jti=2), session))
+
+
+@in_trio
+async def test_one_user_can_not_drain_the_pool_by_extensions(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        keeper, session = world.keepers[0], Session()
+        token = world.bound_token(session)
+        for number in range(10):
+            await keeper.share(token, temp_pub=session.pub.hex(), extension=f"tag-{number}")
+        call = keeper.share(token, temp_pub=session.pub.hex(), extension="tag-10")
+        await refused(Code.RATE_LIMITED, call)
+        await keeper.share(token, temp_pub=session.pub.hex(), extension="tag-3")
+        assert len(world.chain.assigned) == 10
 
 
 @in_trio

@@ -256,3 +256,18 @@ async def test_a_new_url_drops_the_keys_of_the_old_one() -> None:
         await refused(Code.UNAVAILABLE, keys.find("google", "rsa-1", "RS256"))
         keys.follow([verifier(removed=True)])
         await refused(Code.VERIFIER_UNKNOWN, keys.find("google", "rsa-1", "RS256"))
+
+
+@at_virtual_time
+async def test_a_surprise_in_a_key_set_does_not_end_the_keeper() -> None:
+    class Broken(Provider):
+        async def __call__(self, url: str) -> bytes:
+            if self.down:
+                raise ZeroDivisionError
+            return await super().__call__(url)
+
+    source = Broken()
+    async with ring(source) as keys:
+        source.down = True
+        await trio.sleep(1000)
+        assert await keys.find("google", "rsa-1", "RS256")

@@ -308,6 +308,16 @@ class World:
     def bound_token(self, session: Session, alg: str = "RS256", **changes: Any) -> str:
         return self.token(alg, **({"aud": "authnet", "nonce": session.nonce()} | changes))
 
+    async def pass_time(self, seconds: float) -> None:
+        """Let the wall clock and the chain go on."""
+        self.now += seconds
+        await self.read_chain()
+
+    async def read_chain(self) -> None:
+        """What every keeper does at a new block."""
+        for keeper in self.keepers:
+            await keeper.service._facts.refresh()
+
     async def commit_all(self, token: str, session: Session, **changes: Any) -> list[dict[str, Any]]:
         return [await keeper.commit(token, session, **changes) for keeper in self.keepers]
 
