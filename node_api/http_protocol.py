@@ -93,7 +93,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_watch()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             DROPPED.labels("head_too_large").inc()
             raise ValueError("request head too large")  # the server answers 400 and closes
         super().on_headers_complete()
