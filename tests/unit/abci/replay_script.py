@@ -1,0 +1,33 @@
+"""Runs a story that meets every transaction kind and prints the app hash of each block."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from authnet_core.wire import authnet_pb2 as wire
+from tests.unit.abci.world import World, account, epoch_record
+
+
+def main() -> None:
+    world = World(Path(sys.argv[1]))
+    for member in (5, 3):
+        other = epoch_record(5)
+        other.epoch.members[0].endpoint = f"http://127.0.0.1:{member}"
+        world.observe(other, [member])
+    world.fill_pool()
+    second, third = (bytes.fromhex(session.sid) for session in world.query("/sessions").open)
+    world.run_session(second, [1, 3, 4, 5])
+    world.run_session(third, [1, 2, 3, 4])
+    world.send(world.tx(2, have=wire.Have(sid=second)))
+    world.announce(first=8)
+    for start in range(0, 60, 10):
+        raws = [world.assign(1 + number % 5, account(number // 2)) for number in range(start, start + 10)]
+        world.send(*raws, b"junk")
+    for _ in range(4):
+        world.block(step_ms=30_000)
+    print("\n".join(world.hashes))
+
+
+if __name__ == "__main__":
+    main()
