@@ -23,10 +23,14 @@ def _first(group: BaseExceptionGroup[AuthnetError]) -> AuthnetError:
 
 
 def _run(launch: Launch, config: NodeConfig) -> None:
+    import logging
+
     import trio
 
     from p2p_dkg.app import run_keeper
 
+    # libp2p logs every failed dial at length; links log their own state in one line.
+    logging.getLogger("libp2p").setLevel(logging.CRITICAL)
     trio.run(run_keeper, config, launch.supervised_fd)
 
 

@@ -70,7 +70,7 @@ class _Gate(INotifee):  # type: ignore[misc]
         peer = str(conn.muxed_conn.peer_id)
         if not self._is_allowed(peer):
             self.refused += 1
-            _log.warning("peer.refused", peer=peer)
+            _log.info("peer.refused", peer=peer)
             await conn.close()
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:

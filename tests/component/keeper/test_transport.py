@@ -48,10 +48,7 @@ def address_of(port: int) -> str:
     return f"/ip4/127.0.0.1/tcp/{port}"
 
 
-def epoch_of(
-    ports: list[int], *, epoch: int = 1, committee: str = "aa" * 32, swap: dict[int, bytes] | None = None
-) -> EpochView:
-    seeds = {i: seed_of(i) for i in range(1, len(ports) + 1)} | (swap or {})
+def epoch_of(ports: list[int], *, epoch: int = 1, committee: str = "aa" * 32) -> EpochView:
     members = tuple(
         MemberView(
             index=i, operator="", identity="", consensus="", peer_id=peer_id_of(seed_of(i)),

@@ -1,0 +1,356 @@
+"""Keepers in one process: the real state machine as chain, real keystores and runners, members joined by a hub.
+
+A block is made when transactions wait, or on demand. A keeper can lose its power at a named point and come back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from abci_app import records as r
+from abci_app.application import Application, InitialState
+from abci_app.genesis import parse
+from abci_app.queries import answer
+from abci_app.readsock import block_note
+from abci_app.state import Block
+from authnet_core.errors import AuthnetError, Code, number
+from authnet_core.protocol.committee import Committee
+from authnet_core.protocol.dkg.messages import Message
+from authnet_core.protocol.views import EpochView, SessionView
+from authnet_core.wire import authnet_pb2 as pb
+from authnet_runtime.chain import BlockNote
+from p2p_dkg.faults import FaultPoints
+from p2p_dkg.keystore.store import Keystore, open_keystore
+from p2p_dkg.ports import AssignRequest
+from p2p_dkg.runner.assign import Assigner
+from p2p_dkg.runner.runner import Runner
+from p2p_dkg.runner.submit import TxDesk
+from p2p_dkg.runner.watch import ChainWatch
+
+NETWORK, CHAIN = "test", "test-1"
+START_MS = 1_700_000_000_000
+_ABSENT = {Code.NOT_FOUND, Code.ACCOUNT_NOT_FOUND, Code.UNKNOWN_SESSION, Code.VERIFIER_UNKNOWN}
+
+
+class PowerCut(Exception):
+    """What a named point does here instead of ending the process."""
+
+
+class CutPoints(FaultPoints):
+    """Named points that raise PowerCut once."""
+
+    def __init__(self) -> None:
+        super().__init__(dev=False)
+        self.point = ""
+        self.passed: list[str] = []
+
+    @property
+    def armed(self) -> bool:
+        return True
+
+    def reach(self, name: str) -> None:
+        self.passed.append(name)
+        if name == self.point:
+            self.point = ""
+            raise PowerCut(name)
+
+
+class Chain:
+    """One Application that all keepers read and write: consensus is taken for granted here."""
+
+    def __init__(self, folder: Path, observers: list[bytes], **params: int) -> None:
+        self.app = Application(folder)
+        names = ",".join(f'"{pub.hex()}"' for pub in observers)
+        overrides = ",".join(f'"{name}":{value}' for name, value in params.items())
+        state = (
+            f'{{"network_id":"{NETWORK}","eth_chain_id":1,"registry":"0x00","dev":true,'
+            f'"observers":[{names}],"params":{{{overrides}}}}}'
+        )
+        validators = tuple((bytes([j]) * 32, 1) for j in range(1, len(observers) + 1))
+        self.app.init_chain(InitialState(CHAIN, START_MS, parse(state.encode()), r.ValidatorSet(validators)))
+        self.height, self.time_ms = 0, START_MS
+        self.mempool: list[bytes] = []
+        self.results: dict[bytes, int] = {}
+        self.included: list[tuple[int, str, bytes]] = []
+        self.readers: list[Reader] = []
+        self.halted = False
+        self.app.on_commit = lambda finalized: self._push(msgspec.convert(block_note(finalized), BlockNote))
+
+    def _push(self, note: BlockNote) -> None:
+        for reader in self.readers:
+            reader.push(note)
+
+    def block(self, step_ms: int = 200) -> None:
+        """Make one block of everything that waits."""
+        self.height += 1
+        self.time_ms += step_ms
+        raws, self.mempool = self.mempool, []
+        finalized = self.app.finalize_block(raws, Block(self.height, self.time_ms))
+        for raw, outcome in zip(raws, finalized.outcomes, strict=True):
+            body = pb.TxBody.FromString(pb.SignedTx.FromString(raw).body)
+            if outcome.code is None:
+                self.included.append((self.height, str(body.WhichOneof("kind")), raw))
+        self.app.commit()
+
+    async def run(self) -> None:
+        """A block every 50 ms of real time."""
+        while True:
+            await trio.sleep(0.05)
+            if not self.halted:
+                self.block()
+
+    def query(self, path: str, kind: Any) -> Any:
+        """The value at `path`, None if absent."""
+        found = answer(self.app.store, path)
+        if found.refusal is None:
+            return msgspec.convert(msgspec.json.decode(msgspec.json.encode(found.view)), kind, strict=False)
+        if found.refusal.code in _ABSENT:
+            return None
+        raise found.refusal
+
+    def deals(self, signer: bytes) -> list[bytes]:
+        """Bodies of the DEAL transactions of a member that were executed."""
+        signed = [pb.SignedTx.FromString(raw) for _, kind, raw in self.included if kind == "deal"]
+        return [pb.TxBody.FromString(tx.body).deal.SerializeToString() for tx in signed if tx.signer == signer]
+
+
+class Reader:
+    """What a keeper sees as its ChainReader."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._notes: deque[BlockNote] = deque(maxlen=64)
+        self._news = trio.Event()
+        chain.readers.append(self)
+        meta = chain.app.meta
+        if meta.height:
+            self.push(BlockNote(meta.height, meta.time_ms, meta.app_hash.hex()))
+
+    def push(self, note: BlockNote) -> None:
+        self._notes.append(note)
+        self._news.set()
+
+    async def query(self, path: str, type: Any, *, height: int = 0) -> Any:
+        await trio.lowlevel.checkpoint()
+        return self._chain.query(path, type)
+
+    async def blocks(self) -> AsyncIterator[BlockNote]:
+        while True:
+            while self._notes:
+                yield self._notes.popleft()
+            self._news = trio.Event()
+            await self._news.wait()
+
+
+class Comet:
+    """What a keeper sees as its CometRpc."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self.headers: dict[int, dict[str, str]] = {}
+        self.is_down = False
+
+    async def broadcast(self, tx: bytes) -> tuple[int, str]:
+        await trio.lowlevel.checkpoint()
+        if self.is_down:
+            raise AuthnetError(Code.UNAVAILABLE, "CometBFT does not answer")
+        outcome = self._chain.app.check_tx(tx)
+        if outcome.code is None:
+            self._chain.mempool.append(tx)
+        return (0, "") if outcome.code is None else (number(outcome.code), outcome.log)
+
+    async def get(self, method: str, params: dict[str, str] | None = None) -> dict[str, Any]:
+        await trio.lowlevel.checkpoint()
+        height = int((params or {}).get("height", "0"))
+        if method != "header" or height not in self.headers:
+            raise AuthnetError(Code.BAD_PARAMS, "not found")
+        return {"header": self.headers[height]}
+
+
+class Hub:
+    """Carries messages between the keepers that are up."""
+
+    def __init__(self) -> None:
+        self.meshes: dict[int, HubMesh] = {}
+        self.drop: Callable[[int, int, Message], bool] = lambda sender, to, message: False
+
+
+class _HubHost:
+    peer_id = "hub"
+
+
+class HubMesh:
+    """What a keeper sees as its Mesh."""
+
+    def __init__(self, hub: Hub, index: int) -> None:
+        self._hub, self.index = hub, index
+        self.host = _HubHost()
+        self._inbox_in, self._inbox_out = trio.open_memory_channel[tuple[int, Message]](math.inf)
+        self._handler: Any = None
+
+    def handle_messages(self, handler: Any) -> None:
+        self._handler = handler
+
+    def set_committee(self, chain_id: str, epoch: EpochView, own_index: int) -> None:
+        self._hub.meshes[own_index] = self
+
+    def send(self, to: int, message: Message) -> None:
+        mesh = self._hub.meshes.get(to)
+        if mesh is not None and not self._hub.drop(self.index, to, message):
+            mesh._inbox_in.send_nowait((self.index, message))
+
+    def send_all(self, message: Message) -> None:
+        for to in list(self._hub.meshes):
+            if to != self.index:
+                self.send(to, message)
+
+    def peers(self) -> list[dict[str, object]]:
+        return []
+
+    async def run(self) -> None:
+        async for sender, message in self._inbox_out:
+            await self._handler(sender, message)
+
+
+@dataclass
+class Node:
+    """One keeper's parts, rebuilt at each start."""
+
+    index: int
+    folder: Path
+    chain: Chain
+    hub: Hub
+    faults: CutPoints = field(default_factory=CutPoints)
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    deaths: list[str] = field(default_factory=list)
+
+    def open(self) -> Keystore:
+        passphrase = self.folder / "passphrase"
+        if not passphrase.exists():
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            passphrase.write_text("test")
+            passphrase.chmod(0o600)
+        return open_keystore(self.folder / "keeper", NETWORK, passphrase, 2)
+
+    async def run(self) -> None:
+        """One life: until cancelled or until its power is cut."""
+        self.scope = trio.CancelScope()
+        self.keystore = self.open()
+        reader, self.comet = Reader(self.chain), Comet(self.chain)
+        chain: Any = reader
+        comet: Any = self.comet
+        self.mesh = HubMesh(self.hub, self.index)
+        mesh: Any = self.mesh
+        self.watch = ChainWatch(chain, self.keystore)
+        self.desk = TxDesk(self.keystore.identity, comet, lambda: self.chain.height, self.faults)
+        self.runner = Runner(chain, self.watch, self.desk, self.keystore, mesh, self.faults)
+        self.assigner = Assigner(chain, self.watch, self.desk)
+        self.watch.listeners.append(self.assigner.hint)
+        try:
+            with self.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self.watch.run)
+                    nursery.start_soon(self.mesh.run)
+                    await self.runner.bind(NETWORK)
+                    await self.runner.run()
+        except* PowerCut as cut:
+            leaf: BaseException = cut
+            while isinstance(leaf, BaseExceptionGroup):
+                leaf = leaf.exceptions[0]
+            self.deaths.append(str(leaf))
+        finally:
+            self.chain.readers.remove(reader)
+            self.hub.meshes.pop(self.index, None)
+
+    async def run_again(self) -> None:
+        """Lives one after another, each death followed by a restart."""
+        while True:
+            deaths = len(self.deaths)
+            await self.run()
+            if len(self.deaths) == deaths:
+                return
+
+    async def assign(self, request: AssignRequest) -> Any:
+        return await self.assigner.assign(request, self.runner.membership.body_epoch)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether this life has seen the chain."""
+        return getattr(self, "runner", None) is not None and self.runner.dev is not None
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this life knows its place in the committee."""
+        return self.is_bound and self.runner.membership.index == self.index
+
+    def holds(self, sid: str) -> bool:
+        return self.is_bound and self.keystore.epoch(1).holds(bytes.fromhex(sid))
+
+
+class World:
+    """n keepers and their chain."""
+
+    def __init__(self, folder: Path, n: int = 5, **params: int) -> None:
+        self.hub = Hub()
+        self.committee = Committee.of(n)
+        pubs = []
+        self.nodes: dict[int, Node] = {}
+        for index in range(1, n + 1):
+            node = Node(index, folder / f"node{index}", None, self.hub)  # type: ignore[arg-type]
+            pubs.append(node.open().identity.pub)
+            self.nodes[index] = node
+        small = {"first_rows": 4, "rows": 4, "pool_low": 10, "pool_high": 11, "sessions_in_flight": 1}
+        self.pubs = pubs
+        self.chain = Chain(folder / "chain", pubs, **{**small, **params})
+        for node in self.nodes.values():
+            node.chain = self.chain
+
+    def start_epoch(self) -> None:
+        """Let all observe the first epoch and a verifier."""
+        members = [
+            pb.Member(
+                index=j, operator=f"0x{j:040x}", identity=pub, consensus=bytes([j]) * 32, peer_id=f"peer{j}",
+                p2p_addr=f"/ip4/127.0.0.1/tcp/{9000 + j}", comet_addr=f"id{j}@127.0.0.1:1", endpoint="http://127.0.0.1:1",
+            )
+            for j, pub in enumerate(self.pubs, start=1)
+        ]  # fmt: skip
+        c = self.committee
+        epoch = pb.Record(epoch=pb.EpochRecord(epoch=1, n=c.n, k=c.k, t=c.t, members=members))
+        verifier = pb.Record(
+            verifier=pb.VerifierRecord(
+                name="mock", version=1, issuer="https://i.example", jwks_url="https://i.example/jwks",
+                audiences=[pb.Audience(aud="a", mode="bound")], id_claim="sub", case_rule="exact",
+                algorithms=["RS256"], iat_limit_s=120, session_claim="nonce",
+            )
+        )  # fmt: skip
+        self.chain.block()
+        for number_, record in ((0, epoch), (1, verifier)):
+            for node in self.nodes.values():
+                self.observe(node, number_, record)
+            self.chain.block()
+
+    def observe(self, node: Node, epoch: int, record: pb.Record) -> None:
+        keystore = node.open()
+        desk = TxDesk(keystore.identity, None, lambda: self.chain.height, CutPoints())  # type: ignore[arg-type]
+        body = pb.TxBody(chain_id=CHAIN, version=1, epoch=epoch, expiry_height=self.chain.height + 20)
+        body.observe.record = record.SerializeToString(deterministic=True)
+        self.chain.mempool.append(desk._sign(body))
+
+    def session(self, sid: str) -> SessionView | None:
+        found: SessionView | None = self.chain.query(f"/session/{sid}", SessionView)
+        return found
+
+
+async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
+    """Wait for something that has no event of its own."""
+    with trio.fail_after(within):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.02)
