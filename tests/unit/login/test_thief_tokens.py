@@ -16,6 +16,35 @@ from authnet_core.errors import Code
 from tests.unit.login import provider
 from tests.unit.login.world import Session, in_trio, refused, running, verifier
 
+BAD_CLAIMS = [
+    ({"aud": "somebody-else"}, Code.TOKEN_AUDIENCE),
+    ({"aud": None}, Code.TOKEN_AUDIENCE),
+    ({"aud": []}, Code.TOKEN_AUDIENCE),
+    ({"aud": ["torus", "authnet"]}, Code.TOKEN_AUDIENCE),
+    ({"aud": ["torus", "other"]}, Code.TOKEN_AUDIENCE),
+    ({"aud": {"torus": 1}}, Code.TOKEN_AUDIENCE),
+    ({"iss": "https://idp.test/"}, Code.TOKEN_ISSUER),
+    ({"iss": None}, Code.TOKEN_ISSUER),
+    ({"iss": ["https://idp.test"]}, Code.TOKEN_ISSUER),
+    ({"sub": "bob"}, Code.TOKEN_SUBJECT),
+    ({"sub": None}, Code.TOKEN_SUBJECT),
+    ({"sub": 5}, Code.TOKEN_SUBJECT),
+    ({"sub": ["alice"]}, Code.TOKEN_SUBJECT),
+    ({"sub": "Alice"}, Code.TOKEN_SUBJECT),
+    ({"sub": " alice"}, Code.TOKEN_SUBJECT),
+    ({"sub": "alice\n"}, Code.TOKEN_SUBJECT),
+    ({"sub": ""}, Code.TOKEN_SUBJECT),
+    ({"sub": "x" * 600}, Code.TOKEN_SUBJECT),
+    ({"exp": None}, Code.TOKEN_MALFORMED),
+    ({"exp": "9999999999"}, Code.TOKEN_MALFORMED),
+    ({"exp": True}, Code.TOKEN_MALFORMED),
+    ({"exp": -1}, Code.TOKEN_MALFORMED),
+    ({"exp": 10**400}, Code.TOKEN_MALFORMED),
+    ({"iat": None}, Code.TOKEN_MALFORMED),
+    ({"iat": [1]}, Code.TOKEN_MALFORMED),
+    ({"nbf": "soon"}, Code.TOKEN_MALFORMED),
+]
+
 
 @pytest.mark.parametrize(("changes", "code"), BAD_CLAIMS)
 @in_trio
