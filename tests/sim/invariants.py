@@ -9,7 +9,7 @@ from authnet_core.protocol.dkg.deal import make_dealing
 from authnet_core.protocol.dkg.effects import Outcome, Shelf
 from authnet_core.protocol.dkg.keys import leaves_of
 from authnet_core.protocol.dkg.messages import Bundle, PointList
-from tests.sim.evil import victim_of
+from tests.sim.evil import CHEATING, HOPELESS, victim_of
 from tests.sim.world import NEVER, World
 
 
@@ -35,7 +35,7 @@ def gone_for_good(world: World) -> set[int]:
 
 def cheated(world: World) -> set[int]:
     """Parties whose own share of a dealer in Q is bad: short until late recovery or the next refresh."""
-    liars = [i for i in world.chain.q if i in world.evil]
+    liars = [i for i in world.chain.q if world.evil.get(i) in CHEATING]
     return {victim_of(world.params, i) for i in liars}
 
 
@@ -104,7 +104,7 @@ def check_nonce_rule(world: World) -> None:
 
 def check_q(world: World) -> None:
     """A sharing of wrong degree, or pure garbage, is certified by nobody honest."""
-    hopeless = {i for i, strategy in world.evil.items() if strategy in ("wrong degree", "garbage")}
+    hopeless = {i for i, strategy in world.evil.items() if strategy in HOPELESS}
     assert not hopeless & set(world.chain.q), f"bad dealers in Q: {hopeless}, seed {world.seed}"
 
 

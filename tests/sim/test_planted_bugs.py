@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from authnet_core.protocol.dkg import bulk, check, dealing, extract, finishing, keys, opening
+from authnet_core.protocol.dkg import check, extract, keys, opening, stage_deal, stage_exchange, stage_keys
+from authnet_core.protocol.dkg.batch import Batch
 from authnet_core.protocol.dkg.effects import Effect, Shelf, Store
-from authnet_core.protocol.dkg.finish import Batch
 from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.protocol.dkg.picture import Picture
 from authnet_core.protocol.dkg.state import State
@@ -20,13 +20,13 @@ def lists_revealed_before_the_next_block(patch: pytest.MonkeyPatch) -> None:
 
 
 def deal_not_stored(patch: pytest.MonkeyPatch) -> None:
-    original = dealing._deal_on_disk
+    original = stage_deal._deal_on_disk
 
     def forgetful(state: State) -> tuple[list[Effect], object]:
         effects, dealt = original(state)
         return [e for e in effects if not (isinstance(e, Store) and e.name == "deal")], dealt
 
-    patch.setattr(dealing, "_deal_on_disk", forgetful)
+    patch.setattr(stage_deal, "_deal_on_disk", forgetful)
 
 
 def shares_not_tested(patch: pytest.MonkeyPatch) -> None:
@@ -50,15 +50,15 @@ def too_many_keys(patch: pytest.MonkeyPatch) -> None:
 
 
 def ack_without_store(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(bulk, "_bundle_stores", lambda *_: [])
+    patch.setattr(stage_exchange, "_bundle_stores", lambda *_: [])
 
 
 def bundles_erased_before_all_hold(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(finishing, "_erase_when_all_hold", lambda state, _: state.erase(Shelf.BRIEF, Shelf.RETAINED))
+    patch.setattr(stage_keys, "_erase_when_all_hold", lambda state, _: state.erase(Shelf.BRIEF, Shelf.RETAINED))
 
 
 def no_asking_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(bulk, "fetch", lambda *_: [])
+    patch.setattr(stage_exchange, "fetch", lambda *_: [])
 
 
 PLANTS: tuple[Plant, ...] = (

@@ -3,7 +3,8 @@
 import pytest
 
 from authnet_core.protocol.dkg.effects import Outcome
-from authnet_core.protocol.dkg.messages import Bundle, PointList
+from authnet_core.protocol.dkg.messages import Message
+from tests.sim.evil import spoilt
 from tests.sim.invariants import check_all, check_keys, check_nonce_rule
 from tests.sim.sweep import run_one
 from tests.sim.world import NEVER, Fault, Weather, World
@@ -79,17 +80,10 @@ def test_a_relay_that_spoils_what_it_serves_is_found_out_and_harms_nobody() -> N
     world = quiet(quiet_seed(5), 5)
     world.faults = [Fault(5, 0, 8_000)]
 
-    def spoil(sender: int, _to: int, message: object) -> object:
-        if sender != 1:
-            return message
-        if isinstance(message, Bundle) and message.dealer != 1:
-            flipped = bytes([message.ciphertexts[0][0] ^ 1]) + message.ciphertexts[0][1:]
-            return Bundle(message.sid, message.dealer, message.leaves, (flipped, *message.ciphertexts[1:]))
-        if isinstance(message, PointList) and message.dealer != 1:
-            return PointList(message.sid, message.dealer, message.salt, message.points64[::-1])
-        return message
+    def spoil(sender: int, _to: int, message: Message) -> Message:
+        return spoilt(message) if sender == 1 and message.dealer != 1 else message
 
-    world.tamper = spoil  # type: ignore[assignment]
+    world.tamper = spoil
     world.run()
     assert {blame.party for node in world.nodes.values() for blame in node.blamed} <= {1}
     assert world.nodes[5].outcome is Outcome.HELD

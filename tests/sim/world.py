@@ -38,7 +38,7 @@ from authnet_core.protocol.dkg.messages import (
 from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.protocol.dkg.state import Timing
 from authnet_core.protocol.dkg.strings import committee_hash
-from tests.sim.evil import STRATEGIES, evil_dealing, victim_of
+from tests.sim.evil import BEHAVIOURS, CHEATING, STRATEGIES, evil_dealing, misbehave, victim_of
 from tests.sim.model_chain import ModelChain
 
 NEVER = 1 << 60
@@ -123,10 +123,10 @@ class World:
     # -- the schedule, drawn once -----------------------------------------------------------------------------
 
     def _draw_evil(self) -> dict[int, str]:
-        """Dealers that lie in their dealing and otherwise follow the protocol; they count as faulty."""
+        """Who lies in its dealing, or behaves badly towards its peers; they count as faulty."""
         count = self.rng.choice([0, 0, self.rng.randint(1, self.committee.t)])
         liars = self.rng.sample(range(1, self.committee.n + 1), count)
-        return {party: self.rng.choice(STRATEGIES) for party in liars}
+        return {party: self.rng.choice(STRATEGIES + BEHAVIOURS) for party in liars}
 
     def _draw_faults(self) -> list[Fault]:
         faults = []
@@ -181,7 +181,8 @@ class World:
         return self.now > self.over_at
 
     def _is_cheated(self, node: Node) -> bool:
-        return any(i in self.chain.q and victim_of(self.params, i) == node.index for i in self.evil)
+        liars = [i for i, strategy in self.evil.items() if strategy in CHEATING and i in self.chain.q]
+        return node.index in {victim_of(self.params, i) for i in liars}
 
     def _block(self) -> None:
         reachable = len([n for n in self.nodes.values() if n.session is not None])
@@ -203,7 +204,8 @@ class World:
         if node.session is None:
             node.life += 1
             node.session = Session(self.params, node.index, node.ek, node.seed, dict(node.disk), SIM_TIMING)
-            if strategy := self.evil.get(node.index):
+            strategy = self.evil.get(node.index)
+            if strategy in STRATEGIES:
                 node.session._state.adopt(evil_dealing(self.params, node.index, node.seed, strategy))
             # A restarted keeper draws a new seed; only the stored one may count.
             node.seed = self.rng.randbytes(32)
@@ -286,6 +288,8 @@ class World:
     def send(self, sender: int, to: int, message: Message) -> None:
         self.wire.append((self.now, sender, to, message, self.chain.height))
         tampered = self.tamper(sender, to, message)
+        if tampered is not None and sender in self.evil:
+            tampered = misbehave(self.params, self.evil[sender], sender, to, tampered)
         copies = 0 if self.rng.random() < self.weather.loss else 2 if self.rng.random() < self.weather.double else 1
         for _ in range(copies if tampered is not None else 0):
             delay = self.rng.randint(*self.weather.delay_ms)

@@ -8,10 +8,10 @@ go on. One thread at a time; a call may take tens of milliseconds, nearly all in
 from collections.abc import Mapping
 
 from authnet_core.crypto.secp256k1 import pub
-from authnet_core.protocol.dkg import bulk, dealing, finishing, records
+from authnet_core.protocol.dkg import records, stage_deal, stage_exchange, stage_keys
+from authnet_core.protocol.dkg.batch import Batch, load_batch
 from authnet_core.protocol.dkg.effects import Effect, Shelf
 from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher
-from authnet_core.protocol.dkg.finish import Batch, load_batch
 from authnet_core.protocol.dkg.messages import Bundle, Message, PointList, WantBundle, WantList
 from authnet_core.protocol.dkg.params import Party, SessionParams
 from authnet_core.protocol.dkg.picture import Phase, Picture, read_view
@@ -65,12 +65,13 @@ class Session:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """For status: what this node still waits for from its peers."""
+        """For status: what this node still waits for. A `good-share/i` can not come by catch-up: dealer i cheated."""
         picture = self._state.picture
         if picture is None:
             return ()
-        bundles = [f"bundle/{i}" for i in bulk.missing_bundles(self._state, picture)]
-        return (*bundles, *(f"list/{i}" for i in bulk.missing_lists(self._state, picture)))
+        cheated = [f"good-share/{i}" for i in sorted(self._state.held.bad_shares & set(picture.q))]
+        bundles = [f"bundle/{i}" for i in stage_exchange.missing_bundles(self._state, picture)]
+        return (*cheated, *bundles, *(f"list/{i}" for i in stage_exchange.missing_lists(self._state, picture)))
 
     def on_chain(self, view: SessionView) -> list[Effect]:
         """The chain's record now. Call it at every new block until the session is `closed`."""
@@ -83,15 +84,15 @@ class Session:
         state.late = state.late if state.picture else picture.phase is not Phase.DEAL
         state.picture = picture
         if picture.phase is Phase.ABANDONED:
-            return finishing.abandon(state, picture)
+            return stage_keys.abandon(state, picture)
         return [
-            *dealing.reopen_stored(state, picture),
-            *dealing.deal_once(state, picture),
-            *bulk.take_early(state, picture),
-            *dealing.acknowledge(state, picture),
-            *finishing.reveal_own_list(state, picture),
-            *finishing.advance(state, picture),
-            *bulk.fetch(state, picture),
+            *stage_deal.reopen_stored(state, picture),
+            *stage_deal.deal_once(state, picture),
+            *stage_exchange.take_early(state, picture),
+            *stage_deal.acknowledge(state, picture),
+            *stage_keys.reveal_own_list(state, picture),
+            *stage_keys.advance(state, picture),
+            *stage_exchange.fetch(state, picture),
         ]
 
     def handle(self, sender: Party, message: Message) -> list[Effect]:
@@ -103,9 +104,9 @@ class Session:
             return []
         match message:
             case Bundle() | PointList():
-                return bulk.take(state, sender, message)
+                return stage_exchange.take(state, sender, message)
             case WantBundle() | WantList():
-                return bulk.serve(state, sender, message)
+                return stage_exchange.serve(state, sender, message)
 
     def on_timer(self, name: str) -> list[Effect]:
         """A timer ran out. RETAIN_TIMER is the driver's own: RETAIN is over in block time."""
@@ -114,24 +115,24 @@ class Session:
         picture = state.picture
         if picture is None or self.closed:
             return []
-        if name.startswith(finishing.KEYS_TIMER):
-            return finishing.post_keys(state, picture, int(name.removeprefix(finishing.KEYS_TIMER)))
+        if name.startswith(stage_keys.KEYS_TIMER):
+            return stage_keys.post_keys(state, picture, int(name.removeprefix(stage_keys.KEYS_TIMER)))
         return self._on_named_timer(name, picture)
 
     def _on_named_timer(self, name: str, picture: Picture) -> list[Effect]:
         state = self._state
         match name:
-            case dealing.ACK_TIMER:
-                return dealing.acknowledge(state, picture, at_once=True)
-            case finishing.OPENED_TIMER:
-                return finishing.tell_opened(state, picture, at_once=True)
-            case finishing.GRACE_TIMER:
+            case stage_deal.ACK_TIMER:
+                return stage_deal.acknowledge(state, picture, at_once=True)
+            case stage_keys.OPENED_TIMER:
+                return stage_keys.tell_opened(state, picture, at_once=True)
+            case stage_keys.GRACE_TIMER:
                 return state.erase(Shelf.BRIEF)
-            case bulk.SERVE_TIMER:
+            case stage_exchange.SERVE_TIMER:
                 state.served.clear()
                 return []
             case _ if name == FETCH_TIMER:
-                return bulk.fetch_now(state, picture)
+                return stage_exchange.fetch_now(state, picture)
             case _ if name == RETAIN_TIMER:
                 return state.erase(Shelf.BRIEF, Shelf.RETAINED)
         return []

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from authnet_core.protocol.dkg import check, deal, records
+from authnet_core.protocol.dkg.batch import Batch
 from authnet_core.protocol.dkg.deal import Dealing
 from authnet_core.protocol.dkg.effects import Blame, Effect, Erase, SetTimer, Shelf, Store, Submit
 from authnet_core.protocol.dkg.fetching import Fetcher
-from authnet_core.protocol.dkg.finish import Batch
 from authnet_core.protocol.dkg.holdings import Holdings, Verdict
 from authnet_core.protocol.dkg.messages import Bundle, ChainMessage, Deal, Message, PointList
 from authnet_core.protocol.dkg.params import Party, SessionParams

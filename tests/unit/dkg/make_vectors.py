@@ -8,8 +8,8 @@ from typing import Any
 
 from authnet_core.crypto.points import parse_points64
 from authnet_core.protocol.dkg import check, deal, strings
+from authnet_core.protocol.dkg.batch import compute_batch
 from authnet_core.protocol.dkg.deal import Dealing
-from authnet_core.protocol.dkg.finish import compute_batch
 from authnet_core.protocol.dkg.keys import nonce_root
 from authnet_core.protocol.dkg.params import SessionParams
 from tests.unit.dkg.setting import ABSENT, CHAIN_ID, ek_secret, identity, make_dealings, make_params, seed_of

@@ -5,7 +5,6 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from authnet_core.protocol.dkg.dealing import ACK_TIMER
 from authnet_core.protocol.dkg.effects import Blame, Done, Effect, Erase, Outcome, Send, SetTimer, Shelf, Store, Submit
 from authnet_core.protocol.dkg.fetching import FETCH_TIMER
 from authnet_core.protocol.dkg.machine import RETAIN_TIMER, Session
@@ -25,6 +24,7 @@ from authnet_core.protocol.dkg.messages import (
 )
 from authnet_core.protocol.dkg.picture import params_of
 from authnet_core.protocol.dkg.records import KEYS, SHARES, share_at
+from authnet_core.protocol.dkg.stage_deal import ACK_TIMER
 from authnet_core.protocol.dkg.state import STRIKES
 from authnet_core.protocol.views import SessionView
 from tests.sim.model_chain import ModelChain

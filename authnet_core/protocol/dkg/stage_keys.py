@@ -1,8 +1,8 @@
 """Steps 4 to 8 of a session: reveal, open, compute, FINAL or HAVE, KEYS, erase. Functions of state and view."""
 
 from authnet_core.protocol.dkg import keys, opening, records
+from authnet_core.protocol.dkg.batch import compute_batch
 from authnet_core.protocol.dkg.effects import Done, Effect, Outcome, Send, Shelf, Submit
-from authnet_core.protocol.dkg.finish import compute_batch
 from authnet_core.protocol.dkg.messages import Final, Have, Opened
 from authnet_core.protocol.dkg.picture import Phase, Picture, bit
 from authnet_core.protocol.dkg.state import State

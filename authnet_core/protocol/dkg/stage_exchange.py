@@ -7,13 +7,13 @@ asked for, a peer's junk counted. Functions of state, view and message.
 from collections.abc import Iterable
 
 from authnet_core.protocol.dkg import check, records
-from authnet_core.protocol.dkg.dealing import acknowledge
 from authnet_core.protocol.dkg.effects import Effect, Send, Shelf, Store
 from authnet_core.protocol.dkg.fetching import Want
-from authnet_core.protocol.dkg.finishing import advance
 from authnet_core.protocol.dkg.messages import Bundle, PointList, WantBundle, WantList
 from authnet_core.protocol.dkg.params import Party
 from authnet_core.protocol.dkg.picture import Phase, Picture, bit
+from authnet_core.protocol.dkg.stage_deal import acknowledge
+from authnet_core.protocol.dkg.stage_keys import advance
 from authnet_core.protocol.dkg.state import State
 
 SERVE_TIMER = "serve"
