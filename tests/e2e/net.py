@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -269,7 +270,8 @@ def _pid_of(folder: Path, process: str) -> int | None:
 
 def free_base_port(nodes: int) -> int:
     """A base port whose whole range is free, away from a demo network's 8788."""
-    for base in range(12_000, 32_000, 200):
+    # At random, so that test runs side by side do not reach for the same one.
+    for base in random.sample(range(12_000, 32_000, 200), 100):
         if all(_is_free(port) for port in range(base, base + 10 * nodes + 14)):
             return base
     raise AssertionError("no free range of ports below 32768")

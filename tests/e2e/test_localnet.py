@@ -294,6 +294,7 @@ def test_settings_that_can_not_work_are_refused_by_name(folder: Path, args: tupl
 def test_a_taken_port_is_named(folder: Path) -> None:
     port = free_base_port(5)
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", port + 12))
         taken.listen()
         refused = run("localnet", "up", "--dir", str(folder), "--base-port", str(port))
