@@ -17,7 +17,7 @@ from node_api.meters import observe
 from node_api.methods import METHODS
 from node_api.node import Node
 from node_api.refusals import RpcError, rpc_error
-from node_api.replies import read_body, reply_json, where
+from node_api.replies import read_body, reply_rpc, where
 
 _log = get_logger("jsonrpc")
 MAX_ID = 128
@@ -60,9 +60,9 @@ class JsonRpc:
             body = await read_body(scope, receive, self._node.max_body, self._node.body_timeout_s)
         except AuthnetError as refusal:
             observe("none", refusal.code.value, time.perf_counter() - started)
-            await reply_json(send, 200, failure(None, refusal), close=True)
+            await reply_rpc(send, failure(None, refusal), close=True)
             return
-        await reply_json(send, 200, await self.answer(body))
+        await reply_rpc(send, await self.answer(body))
 
     async def answer(self, body: bytes) -> bytes:
         """The whole answer to one body. Never raises."""
@@ -111,14 +111,4 @@ async def call(node: Node, envelope: Envelope) -> msgspec.Struct:
         raise AuthnetError(Code.BAD_PARAMS, f"params: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise AuthnetError(Code.DECODE, "params: not JSON, or nested too deeply") from None
-    try:
-        return await method.handler(node, params)
-    except* AuthnetError as group:
-        raise _first(group) from None
-
-
-def _first(group: BaseExceptionGroup[Any]) -> AuthnetError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, AuthnetError) else AuthnetError(Code.INTERNAL)
+    return await method.handler(node, params)

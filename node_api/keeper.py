@@ -40,6 +40,9 @@ class ShareCall(msgspec.Struct, frozen=True):
     session_s: int = 86_400
     curve: str = "secp256k1"
 
+    def __repr__(self) -> str:
+        return "ShareCall(...)"  # it holds a token
+
 
 class Committed(msgspec.Struct, frozen=True):
     """The keeper's receipt."""

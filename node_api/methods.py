@@ -6,11 +6,11 @@ they are only put into form.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import msgspec
 
 from authnet_core.errors import AuthnetError, Code
@@ -97,21 +97,13 @@ async def commitment_request(node: Node, params: CommitmentParams) -> Commitment
     token_hash = hex_field("tokencommitment", params.tokencommitment, 32)
     temp_pub = point_field("temppub", params.temppubx, params.temppuby)
     record = await node.chain.verifier(params.verifieridentifier)
-    known_x = ""
-
-    async def look() -> None:
-        nonlocal known_x
-        known_x = await _known_x(node, params)
-
-    async with anyio.create_task_group() as group:
-        if params.verifier_id:
-            group.start_soon(look)
-        try:
-            receipt, refusal = await node.keeper.commit(token_hash, temp_pub, record.name), None
-        except AuthnetError as error:
-            receipt, refusal = None, error
-    if receipt is None:
-        raise refusal or AuthnetError(Code.INTERNAL, "no receipt")
+    look = asyncio.create_task(_known_x(node, params)) if params.verifier_id else None
+    try:
+        receipt = await node.keeper.commit(token_hash, temp_pub, record.name)
+        known_x = await look if look else ""
+    finally:
+        if look:
+            look.cancel()
     x, y = coordinates(receipt.node_pub)
     return CommitmentResult(
         signature=receipt.signature,

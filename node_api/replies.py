@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import anyio
+import asyncio
+
 import msgspec
 from starlette.types import Receive, Scope, Send
 
@@ -10,6 +11,7 @@ from authnet_core.errors import AuthnetError, Code
 from node_api.refusals import http_refusal, http_status
 
 JSON = (b"content-type", b"application/json; charset=utf-8")
+ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -26,17 +28,19 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float
     if (declared_length(scope) or 0) > limit:
         raise AuthnetError(Code.TOO_LARGE, f"a body has at most {limit} bytes")
     body = bytearray()
-    with anyio.move_on_after(timeout_s):
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise AuthnetError(Code.DECODE, "the body ended early")
-            body += message.get("body", b"")
-            if len(body) > limit:
-                raise AuthnetError(Code.TOO_LARGE, f"a body has at most {limit} bytes")
-            if not message.get("more_body", False):
-                return bytes(body)
-    raise AuthnetError(Code.TIMEOUT, f"the body did not arrive within {timeout_s:g} s")
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise AuthnetError(Code.DECODE, "the body ended early")
+                body += message.get("body", b"")
+                if len(body) > limit:
+                    raise AuthnetError(Code.TOO_LARGE, f"a body has at most {limit} bytes")
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise AuthnetError(Code.TIMEOUT, f"the body did not arrive within {timeout_s:g} s") from None
 
 
 async def reply(
@@ -53,6 +57,11 @@ async def reply(
 async def reply_json(send: Send, status: int, body: bytes, *, close: bool = False) -> None:
     """Send one JSON answer."""
     await reply(send, status, body, (JSON,), close=close)
+
+
+async def reply_rpc(send: Send, body: bytes, *, close: bool = False) -> None:
+    """Send one JSON-RPC answer, which a page of any origin may read."""
+    await reply(send, 200, body, (JSON, ANY_ORIGIN), close=close)
 
 
 async def reply_refusal(send: Send, refusal: AuthnetError, *, close: bool = False) -> None:

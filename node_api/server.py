@@ -20,7 +20,7 @@ from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_runtime.config import NodeConfig, split_address
 from node_api.chain_view import ChainView
 from node_api.comet_proxy import CometProxy
-from node_api.door import Door
+from node_api.door import RPC_PATHS, Door
 from node_api.http_protocol import ConnectionLimits, limited_protocol
 from node_api.jsonrpc import JsonRpc
 from node_api.keeper import Keeper
@@ -46,8 +46,7 @@ def application(node: Node, comet: CometProxy, proxies: frozenset[str]) -> ASGIA
     """Everything the public port serves."""
     rpc = JsonRpc(node)
     routes = [
-        Route("/sss/jrpc", rpc, methods=["POST"]),
-        Route("/jrpc", rpc, methods=["POST"]),
+        *(Route(path, rpc, methods=["POST"]) for path in RPC_PATHS),  # for a GET's 405; the door serves POST
         Route("/v1/resolve/{verifier}/{id:path}", Get(node, "resolve", resolve), methods=["GET"]),
         Route("/v1/node-details", Get(node, "node-details", node_details), methods=["GET"]),
         Route("/healthz", Get(node, "healthz", health), methods=["GET"]),
@@ -58,7 +57,7 @@ def application(node: Node, comet: CometProxy, proxies: frozenset[str]) -> ASGIA
         Route("/comet/{method}", comet, methods=["GET"]),
     ]
     starlette = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_path})
-    return Door(starlette, node, proxies)
+    return Door(rpc, starlette, node, proxies)
 
 
 class QuietServer(uvicorn.Server):

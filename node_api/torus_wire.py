@@ -62,6 +62,9 @@ class LoginItem(Fields, frozen=True):
     nonce_enc: bool = False
     sub_verifier_ids: tuple[msgspec.Raw, ...] = ()
 
+    def __repr__(self) -> str:
+        return "LoginItem(...)"  # it holds a token
+
 
 class ShareParams(Fields, frozen=True):
     """GetShareOrKeyAssign."""
