@@ -11,7 +11,6 @@ from rich.table import Table
 
 from authnet_core.errors import AuthnetError, Code
 
-
 PIPED_WIDTH = 120
 
 

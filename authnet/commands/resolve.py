@@ -13,7 +13,7 @@ from authnet.output import Output, reporting
 if TYPE_CHECKING:
     from authnet_client import Client, Resolution
 
-_FIELDS = ("verifier", "id", "account_id", "key_index", "Y", "N", "final_pub", "address", "is_new")
+_FIELDS: tuple[str, ...] = ("verifier", "id", "account_id", "key_index", "Y", "N", "final_pub", "address", "is_new")
 _FIELDS += ("height", "agreed", "disagreed", "ms")
 
 
