@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the process; exit code 2 for an operator's mistake, found before anything starts."""
     launch = parse_launch("epoch_manager", argv)
     os.umask(0o077)
+    setup("epoch_manager")
     try:
         config = load_node(launch.config)
         setup("epoch_manager", config.toml.node.log_level)

@@ -68,10 +68,14 @@ class Watcher:
         stored = self._journal
         if self._snapshot is not None and stored is not None and finalized.hash == stored.hash:
             return
-        must_read = await self._must_read(stored, finalized)
-        if must_read:
-            await self._read(finalized)
-        await self._remember(finalized, to_disk=must_read)
+        if not await self._must_read(stored, finalized):
+            await self._remember(finalized, to_disk=False)
+            return
+        snapshot = await self._registry.snapshot(finalized)
+        await self._remember(finalized, to_disk=True)
+        self._status.saw_snapshot(snapshot)
+        self._snapshot = snapshot
+        await self._sink(snapshot)
 
     async def _must_read(self, stored: Journal | None, finalized: BlockRef) -> bool:
         """Whether the contract may say something new at `finalized`. Notices a changed past."""
@@ -101,12 +105,6 @@ class Watcher:
         self._status.rescan(why)
         _log.error("ethereum.past_changed", why=why, stored=stored.number, finalized=finalized.number)
         return False
-
-    async def _read(self, finalized: BlockRef) -> None:
-        snapshot = await self._registry.snapshot(finalized)
-        self._status.saw_snapshot(snapshot)
-        await self._sink(snapshot)
-        self._snapshot = snapshot
 
     async def _remember(self, finalized: BlockRef, *, to_disk: bool) -> None:
         """Move the stored block up; on disk only now and then, as an older one serves as well."""

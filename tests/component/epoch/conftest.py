@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def own_anvil(tmp_path: Path) -> Iterator[Anvil]:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+async def late_socket_events() -> None:
+    """anyio sets a future when a unix socket becomes readable, also one cancelled in the same turn of the loop."""
+    loop = asyncio.get_running_loop()
+    handler = loop.get_exception_handler()
+
+    def ignore_late(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        if handler is not None and not isinstance(context.get("exception"), asyncio.InvalidStateError):
+            handler(loop, context)
+
+    loop.set_exception_handler(ignore_late)
 
 
 @pytest.fixture

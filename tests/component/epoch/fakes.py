@@ -106,7 +106,7 @@ async def fake_keeper(config: NodeConfig, node: FakeNode, chain: FakeChain | Non
         group.cancel_scope.cancel()
 
 
-async def until(what: str, ready: Any, seconds: float = 20.0) -> None:
+async def until(what: str, ready: Any, seconds: float = 60.0) -> None:
     """Wait until `ready()` (may be a coroutine function) is true."""
     with anyio.move_on_after(seconds):
         while True:
