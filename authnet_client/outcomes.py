@@ -107,14 +107,14 @@ class Reports:
         failures = [r for r in self.all() if not r.ok and r.code != UNANSWERED]
         good = sum(r.ok for r in self.all())
         nodes = [{"index": r.index, "code": r.code, "message": r.message} for r in failures]
-        code, message = _common(failures, need, len(self._reports))
+        code, message = _prevailing(failures, need, len(self._reports))
         if not message:
             reasons = "; ".join(f"node {r.index}: {r.message or r.code}" for r in failures)
             message = f"{purpose} needs {need} nodes, {good} answered well: {reasons}"
         return AuthnetError(code, message, nodes=nodes)
 
 
-def _common(failures: list[NodeReport], need: int, n: int) -> tuple[Code, str]:
+def _prevailing(failures: list[NodeReport], need: int, n: int) -> tuple[Code, str]:
     """The code for all, and a sentence when the nodes' own says it best."""
     reached = [r for r in failures if r.code not in {code.value for code in _UNREACHED}]
     if len(failures) == n and not reached:
