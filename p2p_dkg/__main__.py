@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.config import NodeConfig, load_node
 from authnet_runtime.lifetime import Launch, parse_launch
 from authnet_runtime.logs import get_logger, setup
+from p2p_dkg.keystore.files import locked, make_folder
+from p2p_dkg.keystore.store import Keystore, open_keystore
 from p2p_dkg.process import harden
 
 OPERATOR_MISTAKE, FORK, BROKEN = 2, 3, 1
@@ -23,15 +26,23 @@ def _first(group: BaseExceptionGroup[AuthnetError]) -> AuthnetError:
 
 
 def _run(launch: Launch, config: NodeConfig) -> None:
-    import logging
+    folder = config.dir / "keeper"
+    make_folder(folder)
+    with locked(folder):
+        keeper = config.toml.keeper
+        keystore = open_keystore(folder, config.toml.node.network_id, config.passphrase_file, keeper.scrypt_n)
+        _run_with(keystore, launch, config)
 
+
+def _run_with(keystore: Keystore, launch: Launch, config: NodeConfig) -> None:
+    # The network stack takes a second to import: what is wrong with the keystore is said before.
     import trio
 
     from p2p_dkg.app import run_keeper
 
     # libp2p logs every failed dial at length; links log their own state in one line.
     logging.getLogger("libp2p").setLevel(logging.CRITICAL)
-    trio.run(run_keeper, config, launch.supervised_fd)
+    trio.run(run_keeper, config, keystore, launch.supervised_fd)
 
 
 def main(argv: list[str] | None = None) -> int:

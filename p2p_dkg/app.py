@@ -32,7 +32,7 @@ from p2p_dkg.doors.ops import OpsDoor
 from p2p_dkg.doors.state import KeeperState
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.shares import ShareShelf
-from p2p_dkg.keystore.store import Keystore, open_keystore
+from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.login.receipt_log import ReceiptLog
 from p2p_dkg.login.service import LoginService
 from p2p_dkg.network.mesh import Mesh
@@ -161,13 +161,7 @@ def _login_not_ready() -> dict[str, Handler]:
     return {"commit": refuse, "share": refuse}
 
 
-async def run_keeper(config: NodeConfig, supervised_fd: int | None) -> None:
-    """Open the keystore and run. Raises ConfigError, WRONG_PASSPHRASE, KEYSTORE_DAMAGED or FORK_SEEN."""
+async def run_keeper(config: NodeConfig, keystore: Keystore, supervised_fd: int | None) -> None:
+    """Run with an open keystore until told to end. Raises ConfigError or AuthnetError(FORK_SEEN)."""
     config.run.mkdir(mode=0o700, exist_ok=True)
-    keystore = open_keystore(
-        config.dir / "keeper",
-        config.toml.node.network_id,
-        config.passphrase_file,
-        config.toml.keeper.scrypt_n,
-    )
     await Keeper(config, keystore).run(supervised_fd)

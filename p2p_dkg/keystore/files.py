@@ -5,8 +5,11 @@ Knows paths and bytes, not what they mean. Every write is tmp, fsync, rename, fs
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from authnet_core.errors import AuthnetError, Code, ConfigError
@@ -114,6 +117,20 @@ def read_passphrase(path: Path) -> bytes:
     if not passphrase:
         raise ConfigError(f"{label}: {path.name} is empty")
     return passphrase
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process alone: two keepers with one keystore could sign two deals."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{folder.name}: another process uses this keystore") from None
+        yield
+    finally:
+        os.close(fd)
 
 
 def damaged(label: str) -> AuthnetError:

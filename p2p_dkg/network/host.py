@@ -6,6 +6,7 @@ the security options are given explicitly and peer ids are checked when a connec
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -57,6 +58,18 @@ def parse_address(text: str, key: str) -> Multiaddr:
     if len(names) != 2 or names[0] not in ("ip4", "ip6", "dns", "dns4", "dns6") or names[1] != "tcp":
         raise ConfigError(f"{key}: {text!r} must be /ip4|ip6|dns/HOST/tcp/PORT")
     return address
+
+
+def require_free(address: Multiaddr) -> None:
+    """Raise ConfigError if somebody listens at `address`: libp2p sets SO_REUSEPORT and would share the port."""
+    family = socket.AF_INET6 if address.protocols()[0].name == "ip6" else socket.AF_INET
+    host, port = (address.value_for_protocol(protocol.name) for protocol in address.protocols())
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            raise ConfigError(f"p2p.listen: can not listen at {address}: {error.strerror}") from None
 
 
 class _Gate(INotifee):  # type: ignore[misc]
@@ -117,6 +130,7 @@ class PeerHost:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Listen until the block ends. Raises ConfigError when the address can not be used."""
+        require_free(self._listen)
         async with self._host.run([self._listen]):
             if not self._host.get_network().listeners:
                 raise ConfigError(f"p2p.listen: can not listen at {self._listen}")

@@ -62,7 +62,7 @@ class Keeper:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, **more)
         return self.process
 
-    def ends(self, within: float = 20) -> int:
+    def ends(self, within: float = 90) -> int:
         assert self.process is not None
         return self.process.wait(within)
 
@@ -74,14 +74,20 @@ class Keeper:
     def call(self, method: str, params: dict[str, Any] | None = None, sock: str = "ops.sock") -> Any:
         async def ask() -> Any:
             async with RpcClient(self.folder / "run" / sock) as client:
-                with anyio.fail_after(20):
+                with anyio.fail_after(60):
                     await client.connected.wait()
-                return await client.call(method, params)
+                try:
+                    return await client.call(method, params)
+                except AuthnetError as refusal:
+                    return refusal
 
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (self.folder / "run" / "api.sock").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        return anyio.run(ask)
+        answer = anyio.run(ask)
+        if isinstance(answer, AuthnetError):
+            raise answer
+        return answer
 
     def refused(self, method: str, params: dict[str, Any] | None = None, sock: str = "ops.sock") -> Code:
         with pytest.raises(AuthnetError) as caught:
@@ -90,6 +96,16 @@ class Keeper:
 
     def text(self) -> str:
         return self.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Keeper]:
+    """A started keeper that tests only ask."""
+    with tempfile.TemporaryDirectory(prefix="an") as folder:
+        one = Keeper(Path(folder))
+        one.start()
+        yield one
+        one.stop()
 
 
 @pytest.fixture
@@ -110,56 +126,51 @@ def registration(keeper: Keeper, **changes: Any) -> dict[str, Any]:
     return {"eth_chain_id": 1, "registry": "0x" + "44" * 20, "registration": {**entry, **changes}}
 
 
-def test_it_answers_before_there_is_a_chain(keeper: Keeper) -> None:
-    keeper.start()
-    status = keeper.call("status", sock="api.sock")
+def test_it_answers_before_there_is_a_chain(running: Keeper) -> None:
+    status = running.call("status", sock="api.sock")
     assert status["chain_ready"] is False
     assert status["node_index"] == 0
-    assert keeper.refused("epoch") is Code.UNAVAILABLE
+    assert running.refused("epoch") is Code.UNAVAILABLE
     account = {"verifier": "v", "account_id": "00" * 32, "curve": "secp256k1", "purpose": "login"}
-    assert keeper.refused("assign", account, "api.sock") is Code.UNAVAILABLE
-    assert keeper.refused("commit", {}, "api.sock") is Code.UNAVAILABLE
-    assert keeper.refused("share", {}, "api.sock") is Code.UNAVAILABLE
-    assert keeper.refused("dev_shares") is Code.UNAVAILABLE
-    assert "authnet_peers_connected" in keeper.call("metrics", sock="api.sock")
+    assert running.refused("assign", account, "api.sock") is Code.UNAVAILABLE
+    assert running.refused("commit", {}, "api.sock") is Code.UNAVAILABLE
+    assert running.refused("share", {}, "api.sock") is Code.UNAVAILABLE
+    assert running.refused("dev_shares") is Code.UNAVAILABLE
+    assert "authnet_peers_connected" in running.call("metrics", sock="api.sock")
 
 
-def test_it_signs_its_own_registration_and_no_other(keeper: Keeper) -> None:
-    keeper.start()
-    fields = registration(keeper)
-    signature = bytes.fromhex(keeper.call("sign_registration", fields)["signature"])
-    pub = bytes.fromhex(keeper.call("identity")["identity_pub"])
+def test_it_signs_its_own_registration_and_no_other(running: Keeper) -> None:
+    fields = registration(running)
+    signature = bytes.fromhex(running.call("sign_registration", fields)["signature"])
+    pub = bytes.fromhex(running.call("identity")["identity_pub"])
     assert ecdsa.verify_recoverable(pub, registration_digest(parse_fields(fields)), signature)
     other = "02" + "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
-    assert keeper.refused("sign_registration", registration(keeper, identity=other)) is Code.FORBIDDEN
-    assert keeper.refused("sign_registration", registration(keeper, peer_id="12D3KooX")) is Code.FORBIDDEN
-    assert keeper.refused("sign_registration", registration(keeper, comet_id="zz")) is Code.BAD_PARAMS
-    assert keeper.refused("sign_registration", {"digest": "00" * 32}) is Code.BAD_PARAMS
-    assert keeper.refused("sign", {"digest": "00" * 32}) is Code.UNKNOWN_METHOD
+    assert running.refused("sign_registration", registration(running, identity=other)) is Code.FORBIDDEN
+    assert running.refused("sign_registration", registration(running, peer_id="12D3KooX")) is Code.FORBIDDEN
+    assert running.refused("sign_registration", registration(running, comet_id="zz")) is Code.BAD_PARAMS
+    assert running.refused("sign_registration", {"digest": "00" * 32}) is Code.BAD_PARAMS
+    assert running.refused("sign", {"digest": "00" * 32}) is Code.UNKNOWN_METHOD
 
 
 @pytest.mark.parametrize(
     ("params", "code"),
     [({}, Code.BAD_PARAMS), ({"record": "zz"}, Code.BAD_PARAMS), ({"record": "00"}, Code.DECODE)],
 )
-def test_bad_observations_are_refused(keeper: Keeper, params: dict[str, Any], code: Code) -> None:
-    keeper.start()
-    assert keeper.refused("observe", params) is code
+def test_bad_observations_are_refused(running: Keeper, params: dict[str, Any], code: Code) -> None:
+    assert running.refused("observe", params) is code
 
 
 @pytest.mark.parametrize(
     "params",
     [{}, {"verifier": 1}, {"verifier": "v", "account_id": "zz", "more": 1}, {"verifier": "v", "account_id": None}],
 )
-def test_bad_assign_parameters_are_refused(keeper: Keeper, params: dict[str, Any]) -> None:
-    keeper.start()
-    assert keeper.refused("assign", params, "api.sock") is Code.BAD_PARAMS
+def test_bad_assign_parameters_are_refused(running: Keeper, params: dict[str, Any]) -> None:
+    assert running.refused("assign", params, "api.sock") is Code.BAD_PARAMS
 
 
-def test_operators_methods_are_not_on_the_public_socket(keeper: Keeper) -> None:
-    keeper.start()
+def test_operators_methods_are_not_on_the_public_socket(running: Keeper) -> None:
     for method in ("observe", "sign_registration", "identity", "drain", "dev_shares", "dev_secrets"):
-        assert keeper.refused(method, {}, "api.sock") is Code.UNKNOWN_METHOD
+        assert running.refused(method, {}, "api.sock") is Code.UNKNOWN_METHOD
 
 
 def test_secrets_are_shown_on_a_development_network_only() -> None:
@@ -222,6 +233,17 @@ def test_a_taken_port_ends_it_with_two(keeper: Keeper) -> None:
         assert "p2p.listen" in other.text()
 
 
+def test_two_processes_never_share_a_keystore(keeper: Keeper) -> None:
+    first = keeper.start()
+    keeper.call("identity")
+    (keeper.folder / "node.toml").write_text(TOML.format(dev="true", port=free_port(), api=free_port()))
+    keeper.start()
+    assert keeper.ends() == 2
+    assert "another process uses this keystore" in keeper.text()
+    first.kill()
+    first.wait(10)
+
+
 def test_sigterm_is_a_clean_end(keeper: Keeper) -> None:
     process = keeper.start()
     keeper.call("identity")
@@ -240,9 +262,10 @@ def test_it_ends_with_its_supervisor(keeper: Keeper) -> None:
     assert keeper.ends() == 0
 
 
-def test_it_can_not_be_dumped_or_attached(keeper: Keeper) -> None:
-    process = keeper.start()
-    keeper.call("identity")
+def test_it_can_not_be_dumped_or_attached(running: Keeper) -> None:
+    running.call("identity")
+    assert running.process is not None
+    process = running.process
     limits = Path(f"/proc/{process.pid}/limits").read_text()
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"]
