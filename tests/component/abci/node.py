@@ -42,7 +42,7 @@ timeout_precommit = "100ms"
 timeout_commit = "20ms"
 skip_timeout_commit = true
 create_empty_blocks = false
-create_empty_blocks_interval = "1s"
+create_empty_blocks_interval = "5s"
 [tx_index]
 indexer = "null"
 """
@@ -99,6 +99,8 @@ class Node:
         self._log = (folder / "log").open("ab")
         subprocess.run([cometbft, "init", "--home", self.home], check=True, capture_output=True)
         self.run.mkdir(mode=0o700)
+        transport = httpx.HTTPTransport(uds=str(self.run / "comet.sock"), verify=False)
+        self._http = httpx.Client(transport=transport, base_url="http://comet", timeout=5)
         (folder / "node.toml").write_text(NODE_TOML.format(network=NETWORK))
         config = CONFIG.format(run=self.run, port=_free_port())
         (self.home / "config/config.toml").write_text(config)
@@ -119,6 +121,7 @@ class Node:
             "observers": [pub(secret("id", 1)).hex()],
             "params": {"allow_forkable": 1, "quota": 100_000},
         }
+        self.app_state = json.dumps(genesis["app_state"]).encode()
         path.write_text(json.dumps(genesis))
 
     def start_app(self, **environment: str) -> None:
@@ -144,9 +147,9 @@ class Node:
             stderr=self._log,
         )
 
-    def start(self, app: dict[str, str] | None = None, comet: dict[str, str] | None = None) -> None:
-        self.start_app(**(app or {}))
-        self.start_comet(**(comet or {}))
+    def start(self, **of_app: str) -> None:
+        self.start_app(**of_app)
+        self.start_comet()
 
     def stop(self) -> None:
         """Kill both, as a crash would."""
@@ -157,14 +160,14 @@ class Node:
 
     def close(self) -> None:
         self.stop()
+        self._http.close()
         self._log.close()
 
     def rpc(self, method: str, **params: Any) -> dict[str, Any]:
-        transport = httpx.HTTPTransport(uds=str(self.run / "comet.sock"))
-        with httpx.Client(transport=transport, base_url="http://comet", timeout=5) as http:
-            body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-            answer: dict[str, Any] = http.post("/", json=body).json()
-        return answer["result"] if "result" in answer else answer
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer: dict[str, Any] = self._http.post("/", json=body).json()
+        result: dict[str, Any] = answer.get("result", answer)
+        return result
 
     def height(self) -> int:
         try:

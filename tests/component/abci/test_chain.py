@@ -77,7 +77,7 @@ def test_an_idle_chain_comes_to_rest(node: Node) -> None:
     node.start()
     wait_first_epoch(node)
     settled = node.height()
-    time.sleep(2.5)
-    # Empty blocks come from the interval (1 s) alone.
-    assert node.height() - settled <= 5
+    time.sleep(2)
+    # Empty blocks come from the interval (5 s) alone; what settles first is the proof of the last change.
+    assert node.height() - settled <= 3
     assert base64.b64decode(node.query("/pool")["value"])
