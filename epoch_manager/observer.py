@@ -21,13 +21,19 @@ from authnet_runtime.registry_state import EpochStatus, epoch_record, verifier_r
 from authnet_runtime.rpc_client import RpcClient
 from epoch_manager.status import OBSERVATIONS, Status
 
-RETRY_S = 0.5
+RETRY_S = 0.25
 RESEND_S = 10.0
 """An accepted observation that the chain does not show: its transaction may have expired."""
+AGAIN_S = 1.0
+"""After a refusal that is of the moment."""
 QUIET_S = 60.0
 """With nothing outstanding the chain is asked again this often: it may have been restored from a backup."""
 WAITS = frozenset({Code.UNAVAILABLE, Code.TIMEOUT, Code.BUSY, Code.CHAIN_STALE})
 HEARD = frozenset({Code.ALREADY_VOTED, Code.ALREADY_DONE, Code.SEEN_BEFORE})
+FINAL = frozenset(
+    {Code.RECORD_REFUSED, Code.RECORD_STALE, Code.GENESIS_MISMATCH, Code.MALFORMED, Code.TOO_LARGE, Code.DECODE}
+)
+"""Refusals of the record itself. Any other is of the moment, as when the epoch has just begun: sent again."""
 _log = get_logger("observer")
 
 
@@ -125,6 +131,7 @@ class Observer:
             self._on_refusal(finding, refusal)
             return
         self._memory.sent_at[finding.key] = now
+        self._status.clear(f"{finding.kind} {finding.name}")
         OBSERVATIONS.labels(finding.kind, "sent").inc()
         _log.info("observation.sent", kind=finding.kind, name=finding.name, version=finding.version)
 
@@ -134,6 +141,9 @@ class Observer:
         if refusal.code in HEARD:
             self._memory.sent_at[finding.key] = anyio.current_time()
             return
-        self._memory.refused.add(finding.key)
+        if refusal.code in FINAL:
+            self._memory.refused.add(finding.key)
+        else:
+            self._memory.sent_at[finding.key] = anyio.current_time() - RESEND_S + AGAIN_S
         OBSERVATIONS.labels(finding.kind, refusal.code.value).inc()
         self._status.report(f"{finding.kind} {finding.name}", refusal)

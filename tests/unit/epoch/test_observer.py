@@ -143,6 +143,20 @@ async def test_a_vote_that_was_heard_before_is_waited_for(code: Code) -> None:
     assert status.outstanding == ["epoch 1 v1"]
 
 
+@pytest.mark.parametrize("code", [Code.WRONG_EPOCH, Code.QUOTA_EXCEEDED, Code.NOT_A_MEMBER, Code.INTERNAL])
+async def test_a_refusal_of_the_moment_is_named_and_tried_again(code: Code, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, observer, status = rig()
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    node.refuse = code
+    observer.show(snapshot())
+    assert await observer.step()
+    assert status.problems["epoch 1"].code is code
+    node.refuse = None
+    assert await observer.step()
+    assert node.sent == ["epoch/1"]
+    assert status.problems == {}
+
+
 async def test_a_chain_that_does_not_answer_gets_nothing() -> None:
     node, observer, _ = rig()
     node.chain_down = True
