@@ -47,6 +47,10 @@ class Finding:
     record: bytes
 
     @property
+    def title(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    @property
     def key(self) -> bytes:
         return record_hash(self.record)
 
@@ -105,12 +109,15 @@ class Observer:
         """Look at the chain and send what it lacks; whether something is still outstanding. Raises AuthnetError."""
         missing: list[Finding] = []
         for finding in self._findings:
-            if finding.key in self._memory.refused or await self._is_on_chain(finding):
+            if finding.key in self._memory.refused:
+                continue
+            if await self._is_on_chain(finding):
+                self._status.clear(finding.title)
                 continue
             missing.append(finding)
             if finding.kind == "epoch":
                 break  # nothing else counts before there is a committee
-        self._status.set_outstanding([f"{finding.kind} {finding.name} v{finding.version}" for finding in missing])
+        self._status.set_outstanding([f"{finding.title} v{finding.version}" for finding in missing])
         for finding in missing:
             await self._send(finding)
         return bool(missing)
@@ -131,7 +138,7 @@ class Observer:
             self._on_refusal(finding, refusal)
             return
         self._memory.sent_at[finding.key] = now
-        self._status.clear(f"{finding.kind} {finding.name}")
+        self._status.clear(finding.title)
         OBSERVATIONS.labels(finding.kind, "sent").inc()
         _log.info("observation.sent", kind=finding.kind, name=finding.name, version=finding.version)
 
@@ -146,4 +153,4 @@ class Observer:
         else:
             self._memory.sent_at[finding.key] = anyio.current_time() - RESEND_S + AGAIN_S
         OBSERVATIONS.labels(finding.kind, refusal.code.value).inc()
-        self._status.report(f"{finding.kind} {finding.name}", refusal)
+        self._status.report(finding.title, refusal)
