@@ -231,7 +231,7 @@ class Net:
     def query(self, j: int, path: str, kind: type[V]) -> V:
         """The view at `path` in node j's newest committed state. Raises AuthnetError."""
         answer = socket_call(self.node(j).path / "run" / "read.sock", "query", {"path": path, "height": 0})
-        return msgspec.convert(answer["value"], kind)
+        return msgspec.convert(answer["value"], kind, str_keys=True)
 
     def height(self, j: int) -> int:
         answer = socket_call(self.node(j).path / "run" / "read.sock", "query", {"path": "/status", "height": 0})

@@ -49,11 +49,11 @@ async def ask_everywhere(net: Net, users: list[str], clients: int = 1) -> dict[s
             await asyncio.sleep(0.5)
         raise AssertionError(f"node {j} never served {user}: {code}")
 
-    limits = httpx.Limits(max_connections=200)
+    limits = httpx.Limits(max_connections=100)
     # Two clients are two addresses, so that the limit per address is no part of this test.
     transports = [httpx.AsyncHTTPTransport(local_address=f"127.0.0.{20 + c}", limits=limits) for c in range(clients)]
     async with asyncio.TaskGroup() as group:
-        sessions = [httpx.AsyncClient(transport=t, timeout=60) for t in transports]
+        sessions = [httpx.AsyncClient(transport=t, timeout=150) for t in transports]
         for user in users:
             for http in sessions:
                 for j in net.indexes:

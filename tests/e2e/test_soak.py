@@ -1,0 +1,29 @@
+"""A slice of the soak in every test run: five kills, one of each kind of process, under load."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.net import PROCESSES, Net
+from tests.e2e.test_keys import wait_idle
+from tests.soak.plan import counted, draw
+from tests.soak.run import soak
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+SEED = 3
+
+
+def test_five_kills_under_load(small: Net) -> None:
+    wait_idle(small)
+    outcome = soak(small, 5, SEED)
+    assert outcome.in_session > 0
+    assert outcome.record.logins["one_round ok"] + outcome.record.logins["two_rounds ok"] > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plan_of_fifty_kills_is_what_the_acceptance_asks_for(seed: int) -> None:
+    plan = draw(50, seed, 5)
+    assert len(plan) == 50
+    assert all(counted(plan)[process] >= 8 for process in PROCESSES)
+    assert sum(bool(kill.step) for kill in plan) >= 20
+    assert draw(50, seed, 5) == plan
