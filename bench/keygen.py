@@ -1,0 +1,84 @@
+"""Keys per second and CPU per key of a network that fills its empty pool: from first START to last KEYS.
+
+Counted from the blocks themselves: START's height is in the session's record, KEYS are transactions.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+
+from authnet_core.errors import DecodeError
+from authnet_core.protocol.views import PoolView, SessionsView
+from authnet_core.wire.tx import decode_signed
+from bench.procfs import Watch
+from tests.e2e.net import Net, wait_for
+
+FILL_S = 180
+PAIR = 66
+
+
+@dataclass(frozen=True)
+class KeyGeneration:
+    """The first filling of a pool."""
+
+    keys: int
+    sessions: int
+    seconds: float
+    keys_s: float
+    cpu_us_key_node: float
+    all_cpu_us_key_node: float
+    """With chain, application and everything else on the nodes."""
+
+
+def wait_full(net: Net) -> None:
+    """Until the pool is at its high water and no session is open."""
+
+    def is_full() -> bool:
+        pool = net.query(1, "/pool", PoolView)
+        return pool.free >= pool.high and not net.query(1, "/sessions", SessionsView).open
+
+    wait_for("the pool to fill", FILL_S, is_full, every=0.25)
+
+
+def measure(net: Net, keepers: Watch, everything: Watch) -> KeyGeneration:
+    """After `wait_full`. The watches have run since before the first START."""
+    view = net.query(1, "/sessions", SessionsView)
+    finished = [s for s in view.recent if s.phase == "final"]
+    start = _block_time(net, min(s.h0 for s in finished))
+    keys, end = 0, start
+    for height in range(min(s.h0 for s in finished), net.height(1) + 1):
+        found = _keys_in(net, height)
+        if found:
+            keys, end = keys + found, _block_time(net, height)
+    pool = net.query(1, "/pool", PoolView)
+    if keys != pool.free + pool.assigned:
+        raise RuntimeError(f"{keys} keys in KEYS, but the pool says {pool.free + pool.assigned}")
+    share = 1e6 / keys / net.n
+    return KeyGeneration(
+        keys=keys,
+        sessions=len(finished),
+        seconds=end - start,
+        keys_s=keys / (end - start),
+        cpu_us_key_node=keepers.between(start, end) * share,
+        all_cpu_us_key_node=everything.between(start, end) * share,
+    )
+
+
+def _block_time(net: Net, height: int) -> float:
+    text = net.comet(1, "header", {"height": str(height)})["header"]["time"]
+    return datetime.fromisoformat(text[:19] + "+00:00").timestamp() + float("0" + text[19:].rstrip("Z"))
+
+
+def _keys_in(net: Net, height: int) -> int:
+    """How many keys the KEYS transactions of a block put on chain; a second one for a chunk does not count."""
+    chunks: dict[tuple[bytes, int], int] = {}
+    for text in net.comet(1, "block", {"height": str(height)})["block"]["data"]["txs"] or []:
+        try:
+            _, body = decode_signed(base64.b64decode(text))
+        except DecodeError:
+            continue
+        if body.WhichOneof("kind") == "keys":
+            chunks[(body.keys.sid, body.keys.chunk)] = len(body.keys.keys) // PAIR
+    return sum(chunks.values())
