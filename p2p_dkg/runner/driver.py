@@ -7,6 +7,7 @@ Messages, timers and chain views wait here while the machine works in a thread; 
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,8 +42,18 @@ from p2p_dkg.runner.transactions import to_transaction
 MAX_MESSAGES = 256
 BLAMED = Counter("authnet_dkg_blamed", "Messages of members that break the protocol", ["peer"])
 SETTLED = Counter("authnet_dkg_sessions", "Sessions settled at this node, by outcome", ["outcome"])
+CPU = Counter("authnet_dkg_cpu_seconds", "Processor time of the session machines")
 DROPPED = Counter("authnet_dkg_messages_dropped", "Messages dropped because a session was busy")
 _log = get_logger("session")
+
+
+def _timed(call: Callable[[], list[Effect]]) -> list[Effect]:
+    """Run the machine and count the processor time it took."""
+    before = time.thread_time()
+    try:
+        return call()
+    finally:
+        CPU.inc(time.thread_time() - before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ class Driver:
             if call is None:
                 await self._sleep()
                 continue
-            effects = await to_thread.run_sync(call, limiter=self._around.threads)
+            effects = await to_thread.run_sync(_timed, call, limiter=self._around.threads)
             await self._carry_out(effects)
 
     def _next_input(self) -> Callable[[], list[Effect]] | None:
