@@ -6,6 +6,7 @@ Serves run/abci.sock for CometBFT and run/read.sock for the node's own processes
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 
 import anyio
@@ -23,7 +24,19 @@ from authnet_runtime.lifetime import Launch, parse_launch, wait_for_end
 from authnet_runtime.logs import get_logger, setup
 
 
-async def _run(config: NodeConfig, app: Application, launch: Launch) -> None:
+def allowed_readers(config: NodeConfig) -> frozenset[int]:
+    """Users that may read: this process's own and those of the node's other processes. Raises ConfigError."""
+    found = {os.getuid()}
+    for name in ("p2p_dkg", "epoch_manager", "node_api"):
+        user: str = getattr(config.toml.user, name)
+        try:
+            found.add(pwd.getpwnam(user).pw_uid if user else os.getuid())
+        except KeyError:
+            raise ConfigError(f"user.{name}: there is no user {user!r}") from None
+    return frozenset(found)
+
+
+async def _run(config: NodeConfig, app: Application, launch: Launch, readers: frozenset[int]) -> None:
     log = get_logger("abci_app")
     config.run.mkdir(mode=0o700, exist_ok=True)
     HEIGHT.set(app.meta.height)
@@ -35,7 +48,7 @@ async def _run(config: NodeConfig, app: Application, launch: Launch) -> None:
             reads.on_commit(finalized)
 
         app.on_commit = on_commit
-        group.start_soon(reads.serve, config.read_sock)
+        group.start_soon(reads.serve, config.read_sock, readers)
         group.start_soon(server.serve, config.abci_sock, Dispatcher(app), lambda: log.info("app.ready"))
         await wait_for_end(launch.supervised_fd)
         group.cancel_scope.cancel()
@@ -47,12 +60,13 @@ def main() -> None:
     try:
         config = load_node(launch.config)
         setup("abci_app", config.toml.node.log_level)
+        readers = allowed_readers(config)
         faults = Faults(os.environ.get("AUTHNET_FAIL_AT", ""))
+        app = Application(config.dir / "abci", faults)
     except (ConfigError, ValueError) as error:
         sys.exit(f"abci_app: {error}")
-    app = Application(config.dir / "abci", faults)
     try:
-        anyio.run(_run, config, app, launch, backend="asyncio", backend_options={"use_uvloop": True})
+        anyio.run(_run, config, app, launch, readers, backend="asyncio", backend_options={"use_uvloop": True})
     finally:
         app.close()
 

@@ -75,10 +75,10 @@ class ReadServer:
         for subscriber in self._subscribers:
             subscriber.push(note)
 
-    async def serve(self, path: Path) -> None:
-        """Serve until cancelled."""
+    async def serve(self, path: Path, readers: frozenset[int]) -> None:
+        """Serve the users `readers` until cancelled."""
         methods = {"query": self._query, "subscribe": self._subscribe, "metrics": self._metrics}
-        await rpc.serve(path, methods)
+        await rpc.serve(path, methods, peers=readers)
 
     async def _query(self, params: dict[str, Any], connection: Connection) -> Any:
         path, height, prove = params.get("path"), params.get("height", 0), params.get("prove", False)

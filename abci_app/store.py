@@ -19,6 +19,7 @@ from abci_app.faults import Faults
 from abci_app.state import decode, encode
 from abci_app.tables import Slot
 from authnet_core.crypto import smt
+from authnet_core.errors import ConfigError
 
 R = TypeVar("R", bound=r.Record)
 KEPT_SNAPSHOTS = 8
@@ -95,10 +96,7 @@ class Store:
     """Owner of the database."""
 
     def __init__(self, folder: Path, faults: Faults) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._db = plyvel.DB(
-            str(folder), create_if_missing=True, bloom_filter_bits=10, lru_cache_size=8 << 20, max_open_files=128
-        )
+        self._db = _open(folder)
         self._faults = faults
         raw = self._db.get(tables.META)
         self.meta = decode(raw, r.Meta) if raw is not None else EMPTY
@@ -199,6 +197,17 @@ class Store:
         for snapshot in self._snapshots.values():
             snapshot.close()
         self._db.close()
+
+
+def _open(folder: Path) -> Any:
+    """The database. Raises ConfigError when another process has it or it can not be read."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return plyvel.DB(
+            str(folder), create_if_missing=True, bloom_filter_bits=10, lru_cache_size=8 << 20, max_open_files=128
+        )
+    except plyvel.Error as error:
+        raise ConfigError(f"node.dir: the state in {folder} can not be opened: {error}") from None
 
 
 def _write(batch: Any, key: bytes, value: bytes | None) -> None:

@@ -1,1 +1,1 @@
-"""Generated protobuf code of CometBFT v0.40.0 (ABCI 2.0) and of ICS23; `regenerate.py` makes it again."""
+"""Generated protobuf code of CometBFT v0.40.0 (ABCI 2.0); `regenerate.py` makes it again."""

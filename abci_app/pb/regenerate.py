@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 COMETBFT = "github.com/cometbft/cometbft@v0.40.0"
-ICS23 = "github.com/cosmos/ics23/go@v0.11.0"
 COMET_PROTOS = (
     "abci/types",
     "crypto/keys",
@@ -27,7 +26,6 @@ COMET_PROTOS = (
     "version/types",
 )
 PACKAGE = "abci_app/pb"
-_OPTION = re.compile(r"\(gogoproto\.[^\]]*?(?=\])", re.DOTALL)
 
 
 def strip(source: str) -> str:

@@ -65,12 +65,11 @@ p2p = "127.0.0.1:1"
 
 
 def find_cometbft() -> str | None:
-    """The pinned binary: from the environment, beside the interpreter, or on the path."""
-    chosen = os.environ.get("AUTHNET_COMETBFT")
-    beside = Path(sys.executable).parent / "cometbft"
-    if chosen:
+    """The pinned binary: from the environment, where `make setup` puts it, or on the path."""
+    if chosen := os.environ.get("AUTHNET_COMETBFT"):
         return chosen
-    return str(beside) if beside.exists() else shutil.which("cometbft")
+    installed = Path(__file__).parents[3] / ".cache/bin/cometbft"
+    return str(installed) if installed.exists() else shutil.which("cometbft")
 
 
 def wait_until(check: Callable[[], bool], what: str, seconds: float = 20.0) -> None:

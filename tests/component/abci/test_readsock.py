@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def run(world: World, folder: Path, story: Callable[[Path], Awaitable[None]]) ->
         async with anyio.create_task_group() as group:
             reads = ReadServer(world.app, group)
             world.app.on_commit = reads.on_commit
-            group.start_soon(reads.serve, path)
+            group.start_soon(reads.serve, path, frozenset({os.getuid()}))
             with anyio.fail_after(20):
                 await story(path)
             group.cancel_scope.cancel()
