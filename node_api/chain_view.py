@@ -21,7 +21,6 @@ from authnet_core.protocol.views import (
     AccountView,
     EpochView,
     KeyView,
-    PoolView,
     StatusView,
     VerifierView,
 )
@@ -106,9 +105,6 @@ class ChainView:
 
     async def key_by_pub(self, point: bytes) -> KeyView | None:
         return await self._reader.query(f"/key/by-pub/{point.hex()}", KeyView)
-
-    async def pool(self) -> PoolView:
-        return await self._present("/pool", PoolView)
 
     async def metrics(self) -> str:
         """The Prometheus text of abci_app."""

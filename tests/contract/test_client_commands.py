@@ -16,7 +16,9 @@ from authnet_client import SyncClient
 from authnet_core.crypto.address import eip55_address
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code
-from tests.component.api.scripted import VERIFIER, ScriptedNet, scripted_token
+from tests.component.api.scripted import ScriptedNet
+from tests.component.api.scripted_chain import VERIFIER
+from tests.component.api.scripted_keeper import scripted_token
 
 HEX33 = 66
 

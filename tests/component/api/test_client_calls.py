@@ -10,11 +10,14 @@ from typing import Any
 import anyio
 import pytest
 
-from authnet_client import Client, LoginSession
+from authnet_client import Client, LoginSession, Network
 from authnet_core.crypto.address import eip55_address
 from authnet_core.crypto.secp256k1 import Q, pub, scalar_bytes
 from authnet_core.errors import AuthnetError, Code
-from tests.component.api.scripted import VERIFIER, ScriptedNet, scripted_network, scripted_token, seal
+from tests.component.api.scripted import ScriptedNet, scripted_network
+from tests.component.api.scripted_chain import VERIFIER
+from tests.component.api.scripted_keeper import scripted_token, seal
+from tests.component.api.scripted_registry import abi_node_set
 
 pytestmark = pytest.mark.anyio
 USER = "bob@x.y"
@@ -255,8 +258,6 @@ async def test_errors_of_the_caller_are_not_wrapped(net: ScriptedNet) -> None:
 
 
 async def test_dev_tokens_are_for_test_networks(net: ScriptedNet) -> None:
-    from authnet_client import Network
-
     serious = Network("net", "net-1", registry="0x00", eth_rpc="http://127.0.0.1:1")
     with pytest.raises(AuthnetError) as caught:
         Client(serious).dev_tokens(VERIFIER, USER)
@@ -264,8 +265,6 @@ async def test_dev_tokens_are_for_test_networks(net: ScriptedNet) -> None:
 
 
 async def test_another_network_s_nodes_are_not_believed(net: ScriptedNet) -> None:
-    from authnet_client import Network
-
     other = Network("other", "other-1", front=net.network.front, dev=True)
     async with Client(other) as client:
         with pytest.raises(AuthnetError, match="another network") as caught:
@@ -273,9 +272,55 @@ async def test_another_network_s_nodes_are_not_believed(net: ScriptedNet) -> Non
     assert caught.value.code is Code.NODES_DISAGREE
 
 
-async def test_a_network_that_is_not_there(net: ScriptedNet) -> None:
-    from authnet_client import Network
+def _hosts(net: ScriptedNet) -> list[str]:
+    return [url.removeprefix("http://") for url in net.endpoints.values()]
 
+
+def _identities(net: ScriptedNet) -> list[bytes]:
+    return [pub(keeper.identity) for keeper in net.keepers.values()]
+
+
+def rooted(net: ScriptedNet, **changes: Any) -> Network:
+    """The network with the registry as the root of trust."""
+    fields = {"front": net.network.front, "eth_rpc": f"{net.network.front}/eth", "registry": "0x00", "dev": True}
+    return Network("scripted", "scripted-1", **(fields | changes))
+
+
+async def test_the_registry_names_the_nodes(net: ScriptedNet) -> None:
+    async with Client(rooted(net, front="")) as client:
+        committee = await client.committee()
+        assert {i: m.endpoint for i, m in committee.members.items()} == net.endpoints
+
+
+@pytest.mark.parametrize(
+    ("registry", "code"),
+    [
+        (lambda net: abi_node_set(1, _hosts(net), [*_identities(net)[:4], pub(31337)]), Code.NODES_DISAGREE),
+        (lambda net: abi_node_set(2, _hosts(net), _identities(net)), Code.NODES_DISAGREE),
+        (lambda net: abi_node_set(1, _hosts(net)[::-1], _identities(net)), Code.NODES_DISAGREE),
+        (lambda net: abi_node_set(1, _hosts(net)[:4], _identities(net)[:4]), Code.NODES_DISAGREE),
+    ],
+)
+async def test_nodes_that_are_not_the_registry_s_are_not_used(net: ScriptedNet, registry: Any, code: Code) -> None:
+    net.registry = registry(net)
+    async with Client(rooted(net)) as client:
+        with pytest.raises(AuthnetError) as caught:
+            await client.resolve(VERIFIER, USER)
+    assert caught.value.code is code
+
+
+async def test_outside_of_dev_a_registry_that_can_not_be_read_is_no_network(net: ScriptedNet) -> None:
+    for changes in ({"eth_rpc": "http://127.0.0.1:9"}, {}):
+        net.registry = b"junk"
+        async with Client(rooted(net, dev=False, **changes)) as client:
+            with pytest.raises(AuthnetError, match="registry") as caught:
+                await client.resolve(VERIFIER, USER)
+        assert caught.value.code is Code.NETWORK_DOWN
+    async with Client(rooted(net)) as client:
+        assert await client.resolve(VERIFIER, USER), "a test network may fall back to its front"
+
+
+async def test_a_network_that_is_not_there(net: ScriptedNet) -> None:
     async with Client(Network("n", "n-1", front="http://127.0.0.1:9", dev=True)) as client:
         with pytest.raises(AuthnetError) as caught:
             await client.resolve(VERIFIER, USER)

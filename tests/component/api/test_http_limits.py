@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from authnet_runtime.config import ApiSection
-from tests.component.api.scripted import VERIFIER, ScriptedNet, scripted_network, until
+from tests.component.api.scripted import ScriptedNet, scripted_network, until
+from tests.component.api.scripted_chain import VERIFIER
 
 pytestmark = pytest.mark.anyio
 PING = json.dumps({"jsonrpc": "2.0", "id": 10, "method": "Ping", "params": {}}).encode()

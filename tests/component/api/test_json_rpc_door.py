@@ -1,12 +1,10 @@
-"""JSON-RPC of real node_api servers over scripted chains and keepers: answers, refusals, fuzz, limits."""
+"""JSON-RPC of real node_api servers over scripted chains and keepers: answers and refusals."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,93 +12,11 @@ import pytest
 
 from authnet_core.crypto.secp256k1 import decompress, pub
 from authnet_core.errors import AuthnetError, Code
-from tests.component.api.scripted import VERIFIER, ScriptedNet, scripted_network, scripted_token, until
+from tests.component.api.scripted import ScriptedNet, until
+from tests.component.api.scripted_keeper import scripted_token
+from tests.component.api.torus_calls import T_SECRET, T_XY, call, commitment, lookup, receipts, share
 
 pytestmark = pytest.mark.anyio
-T_SECRET = (77).to_bytes(32, "big")
-T_XY = decompress(pub(T_SECRET)).hex()
-WIDE = "rate_per_s = 100000\nburst = 100000\nbody_timeout_s = 0.5"
-Rpc = Any
-
-
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[ScriptedNet]:
-    async with scripted_network(5, WIDE) as running:
-        yield running
-
-
-@pytest.fixture
-def net(running: ScriptedNet) -> ScriptedNet:
-    running.forget()
-    return running
-
-
-@pytest.fixture(scope="module")
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-        yield client
-
-
-async def call(http: httpx.AsyncClient, url: str, method: str, **params: Any) -> dict[str, Any]:
-    body = {"jsonrpc": "2.0", "method": method, "id": 10, "params": params}
-    response = await http.post(url, json=body)
-    assert response.status_code == 200
-    assert "application/json" in response.headers["content-type"]
-    answer: dict[str, Any] = response.json()
-    assert answer["jsonrpc"] == "2.0"
-    assert answer["id"] == 10
-    return answer
-
-
-def lookup(user: str = "bob@x.y", **changes: Any) -> dict[str, Any]:
-    """What torus.js 17 sends."""
-    return {
-        "distributed_metadata": True,
-        "verifier": VERIFIER,
-        "verifier_id": user,
-        "one_key_flow": True,
-        "key_type": "secp256k1",
-        "fetch_node_index": True,
-        "client_time": "1700000000",
-    } | changes
-
-
-def commitment(token: str = "t", **changes: Any) -> dict[str, Any]:
-    from authnet_core.crypto.hashing import keccak256
-
-    return {
-        "messageprefix": "mug00",
-        "keytype": "secp256k1",
-        "tokencommitment": keccak256(token.encode()).hex(),
-        "temppubx": T_XY[:64],
-        "temppuby": T_XY[64:],
-        "verifieridentifier": VERIFIER,
-        "verifier_id": "bob@x.y",
-        "is_import_key_flow": True,
-    } | changes
-
-
-def share(token: str, receipts: list[Any], **changes: Any) -> dict[str, Any]:
-    item = {
-        "verifier_id": "bob@x.y",
-        "idtoken": token,
-        "key_type": "secp256k1",
-        "nodesignatures": receipts,
-        "verifieridentifier": VERIFIER,
-        "session_token_exp_second": 86400,
-    } | changes
-    return {
-        "encrypted": "yes",
-        "use_temp": True,
-        "key_type": "secp256k1",
-        "distributed_metadata": True,
-        "verifieridentifier": VERIFIER,
-        "temppubx": "",
-        "temppuby": "",
-        "client_time": "1700000000",
-        "one_key_flow": True,
-        "item": [item],
-    }
 
 
 async def test_a_new_account_gets_one_key_from_all_nodes(net: ScriptedNet, http: httpx.AsyncClient) -> None:
@@ -261,12 +177,6 @@ async def test_a_second_session_key_is_a_duplicate_token(net: ScriptedNet, http:
     assert error["data"] == "Duplicate token found"
 
 
-async def receipts(net: ScriptedNet, http: httpx.AsyncClient, token: str) -> list[Any]:
-    return [
-        (await call(http, net.rpc_url(i), "CommitmentRequest", **commitment(token)))["result"] for i in (1, 2, 3, 4)
-    ]
-
-
 async def test_a_share_as_torus_js_reads_it(net: ScriptedNet, http: httpx.AsyncClient) -> None:
     token = scripted_token("bob@x.y")
     given = await receipts(net, http, token)
@@ -364,85 +274,6 @@ async def test_a_keeper_that_breaks_the_contract_is_an_internal_error(
     net.keepers[1].lies["commit"] = lambda answer: answer | {"node_pub": "zz"}
     error = (await call(http, net.rpc_url(), "CommitmentRequest", **commitment()))["error"]
     assert error["authnet"]["code"] == "INTERNAL"
-
-
-BODIES: list[bytes] = [
-    b"",
-    b"{",
-    b"null",
-    b"[]",
-    b"5",
-    b'"x"',
-    b"\xff\xfe",
-    b"[" * 60_000,
-    b'{"method":' + b"[" * 50_000,
-    b'{"method":"Ping","params":' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}",
-    b'{"method":"Ping"}{"method":"Ping"}',
-    b'[{"jsonrpc":"2.0","id":1,"method":"Ping","params":{}}]',
-    b'{"id":1}',
-    b'{"id":{},"method":"Ping"}',
-    b'{"id":[1],"method":"Ping"}',
-    b'{"id":1e999,"method":"Ping"}',
-    b'{"id":true,"method":"Ping"}',
-    b'{"id":"' + b"x" * 500 + b'","method":"Ping"}',
-    b'{"id":1,"method":5}',
-    b'{"id":1,"method":"__class__","params":{}}',
-    b'{"id":1,"method":"Ping","params":[]}',
-    b'{"id":1,"method":"Ping","params":null}',
-    b'{"id":1,"method":"GetPubKeyOrKeyAssign","params":{"verifier":"\\ud800","verifier_id":"x"}}',
-    b'{"id":1,"method":"GetPubKeyOrKeyAssign","params":{"verifier":"mock-google","verifier_id":"\xff"}}',
-    b'{"id":1,"method":"CommitmentRequest","params":{"verifieridentifier":"mock-google"}}',
-]
-
-
-@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-async def test_bytes_that_are_no_request_get_a_coded_answer(
-    net: ScriptedNet, http: httpx.AsyncClient, body: bytes
-) -> None:
-    response = await http.post(net.rpc_url(), content=body)
-    assert response.status_code == 200
-    error = response.json()["error"]
-    assert error["authnet"]["code"] in {"DECODE", "MALFORMED", "BAD_PARAMS", "UNKNOWN_METHOD"}
-    assert isinstance(error["data"], str)
-
-
-def _mutate(rng: random.Random, value: Any, depth: int = 0) -> Any:
-    """A JSON value with some of its parts replaced by ones of another kind."""
-    if rng.random() < 0.15:
-        return rng.choice([None, True, -1, 2**80, 1.5, "", "x" * 300, "\u0000", "é", [], {}, [[]], {"a": {}}])
-    if isinstance(value, dict):
-        kept = {k: _mutate(rng, v, depth + 1) for k, v in value.items() if rng.random() > 0.08}
-        return kept | ({"verifier_id\x00": 1} if rng.random() < 0.05 else {})
-    if isinstance(value, list):
-        return [_mutate(rng, v, depth + 1) for v in value] * rng.choice([1, 1, 1, 2])
-    return value
-
-
-async def test_fuzzed_requests_never_break_the_door(net: ScriptedNet, http: httpx.AsyncClient) -> None:
-    token = scripted_token("bob@x.y")
-    given = await receipts(net, http, token)
-    shapes = [
-        ("GetPubKeyOrKeyAssign", lookup()),
-        ("VerifierLookupRequest", lookup()),
-        ("KeyLookupRequest", {"pub_key_X": T_XY[:64], "pub_key_Y": T_XY[64:]}),
-        ("CommitmentRequest", commitment()),
-        ("GetShareOrKeyAssign", share(token, given)),
-        ("Ping", {}),
-    ]
-    for seed in range(400):
-        rng = random.Random(seed)
-        method, params = rng.choice(shapes)
-        body = {"jsonrpc": "2.0", "method": method, "id": 10, "params": _mutate(rng, params)}
-        raw = bytearray(json.dumps(body).encode())
-        if rng.random() < 0.3:
-            for _ in range(rng.randrange(1, 6)):
-                raw[rng.randrange(len(raw))] = rng.randrange(256)
-        response = await http.post(net.rpc_url(), content=bytes(raw))
-        assert response.status_code == 200, seed
-        answer = response.json()
-        code = answer.get("error", {}).get("authnet", {}).get("code", "")
-        assert code != "INTERNAL", (seed, bytes(raw))
-    assert (await call(http, net.rpc_url(), "Ping"))["result"]
 
 
 async def test_a_node_without_chain_or_keeper_says_so(net: ScriptedNet, http: httpx.AsyncClient) -> None:

@@ -9,10 +9,11 @@ import pytest
 from authnet_client.network import Network
 from authnet_client.registry import decode_node_set
 from authnet_client.session import LoginSession
-from authnet_core.crypto.secp256k1 import decompress, pub
+from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.session_binding import session_nonce
-from tests.component.api.scripted import scripted_token
+from tests.component.api.scripted_keeper import scripted_token
+from tests.component.api.scripted_registry import abi_node_set, word
 
 GOOD = {
     "network_id": "net",
@@ -60,30 +61,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Network.from_file(tmp_path / "absent.json")
 
 
-def word(value: int) -> bytes:
-    return value.to_bytes(32, "big")
-
-
 def abi(epoch: int, endpoints: list[str], secrets: list[int]) -> bytes:
-    """(uint256, string[], uint256[], uint256[], uint256[]) as Solidity encodes it."""
-    points = [decompress(pub(secret)) for secret in secrets]
-    columns = [
-        [int.from_bytes(p[:32], "big") for p in points],
-        [int.from_bytes(p[32:], "big") for p in points],
-        list(range(1, len(points) + 1)),
-    ]
-    texts = [word(len(e)) + e.encode() + bytes(-len(e) % 32) for e in endpoints]
-    offsets, at = [], 32 * len(texts)
-    for text in texts:
-        offsets.append(at)
-        at += len(text)
-    parts = [word(len(texts)) + b"".join(map(word, offsets)) + b"".join(texts)]
-    parts += [word(len(column)) + b"".join(map(word, column)) for column in columns]
-    head, at = [word(epoch)], 32 * 5
-    for part in parts:
-        head.append(word(at))
-        at += len(part)
-    return b"".join(head + parts)
+    return abi_node_set(epoch, endpoints, [pub(secret) for secret in secrets])
 
 
 def test_the_registry_s_list_is_decoded() -> None:
