@@ -5,7 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 
-import structlog
+# structlog's console renderer, which we do not use, would import all of rich in every process of every node.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _rich is None:
+    del sys.modules["rich"]
+else:
+    sys.modules["rich"] = _rich
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

@@ -18,33 +18,39 @@ _PROC = Path("/proc")
 
 def marked(folder: Path) -> list[int]:
     """Running processes of the localnet in `folder`, this one left out."""
-    wanted = f"{MARK}={folder}".encode()
-    found = []
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with suppress(OSError):
-                if wanted in (entry / "environ").read_bytes().split(b"\0") and not _is_zombie(int(entry.name)):
-                    found.append(int(entry.name))
-    return found
+    pids = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if pid != os.getpid() and is_marked(pid, folder)]
 
 
 def is_marked(pid: int, folder: Path) -> bool:
     """Whether `pid` is a running process of the localnet in `folder`."""
     try:
         environ = (_PROC / str(pid) / "environ").read_bytes()
+    except PermissionError:
+        return _is_closed_member(pid, folder)
     except OSError:
         return False
     return f"{MARK}={folder}".encode() in environ.split(b"\0") and not _is_zombie(pid)
 
 
+def _is_closed_member(pid: int, folder: Path) -> bool:
+    """A keeper lets nobody read its memory or environment; its command line names its node."""
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    is_ours = _status_number(pid, "Uid:") == os.getuid()
+    return is_ours and any(word.startswith(f"{folder}/node".encode()) for word in words) and not _is_zombie(pid)
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory in MB, 0 if it has ended."""
-    return _status_kb(pid, "VmRSS:") / 1024
+    return _status_number(pid, "VmRSS:") / 1024
 
 
 def parent(pid: int) -> int:
     """The parent's pid, 0 if it has ended."""
-    return _status_kb(pid, "PPid:")
+    return _status_number(pid, "PPid:")
 
 
 def end(pids: Iterable[int], folder: Path, grace_s: float) -> list[int]:
@@ -80,7 +86,7 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-def _status_kb(pid: int, field: str) -> int:
+def _status_number(pid: int, field: str) -> int:
     try:
         lines = (_PROC / str(pid) / "status").read_text().splitlines()
     except OSError:
