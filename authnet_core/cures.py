@@ -1,6 +1,6 @@
 """What to do about a refusal: one sentence per code, the same on JSON-RPC and on the command line.
 
-Pure. Codes without an entry get the general advice; docs/errors.md says more about each.
+Pure. docs/errors.md is the same table with causes; a test keeps the two alike.
 """
 
 from __future__ import annotations
@@ -63,9 +63,35 @@ _CURES: dict[Code, str] = {
     Code.NODES_DISAGREE: "Do not use the answer; tell the operators of the named nodes.",
     Code.BAD_NODE_ANSWER: "Do not use the answer; tell the operator of the named node.",
     Code.NETWORK_DOWN: "Check that the network is up: `authnet localnet status`.",
+    Code.BAD_SIGNATURE: "Sign the exact bytes with the node's identity key.",
+    Code.WRONG_CHAIN: "Point the sender at the right network.",
+    Code.WRONG_VERSION: "Run the version the committee runs.",
+    Code.WRONG_EPOCH: "Read `/epoch/current` and send again.",
+    Code.EXPIRED: "The keeper sends it again with a new height; check that the node is in sync.",
+    Code.EXPIRY_TOO_FAR: "Use an expiry within 100 heights.",
+    Code.SEEN_BEFORE: "Nothing to do: its effect is there.",
+    Code.NOT_A_MEMBER: "Check the registry's record of the epoch.",
+    Code.UNKNOWN_SESSION: "Read `/sessions`.",
+    Code.WRONG_PHASE: "Nothing to do: it came too early or too late.",
+    Code.ALREADY_DONE: "Nothing to do.",
+    Code.NO_NEW_BITS: "Nothing to do.",
+    Code.BAD_PROOF: "The sender is faulty or hostile; look at its logs.",
+    Code.NO_ENCKEY: "It takes part from the next session on.",
+    Code.BAD_COUNTER: "Post keys for the next counters.",
+    Code.ROOT_MISMATCH: "The sender is faulty or hostile.",
+    Code.NOT_A_DEALER: "The sender is faulty or hostile.",
+    Code.RECORD_REFUSED: "Correct the record in the registry.",
+    Code.RECORD_STALE: "Nothing to do.",
+    Code.ALREADY_VOTED: "Nothing to do.",
+    Code.GENESIS_MISMATCH: "Build genesis again from the registry, or correct the registry.",
+    Code.REGISTRY_REFUSED: "Correct what the error names (docs/operate/registry.md lists them).",
+    Code.REGISTRY_MISSING: "Check `ethereum.registry` and `ethereum.rpc`; the network keeps serving meanwhile.",
+    Code.REGISTRY_MISMATCH: "Correct the setting that the message names.",
+    Code.REGISTRATION_CONFLICT: "Restore the node's keys, or have the owner remove the operator before the epoch starts.",
+    Code.EPOCH_NOT_STARTED: "Wait for the other operators; `waiting_for` in the epoch manager's status names them.",
 }
 
 
 def cure(code: Code) -> str:
     """One sentence that says what the person who got `code` can do."""
-    return _CURES.get(code, _ASK_OPERATOR)
+    return _CURES[code]
