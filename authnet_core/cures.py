@@ -87,7 +87,7 @@ _CURES: dict[Code, str] = {
     Code.REGISTRY_REFUSED: "Correct what the error names (docs/operate/registry.md lists them).",
     Code.REGISTRY_MISSING: "Check `ethereum.registry` and `ethereum.rpc`; the network keeps serving meanwhile.",
     Code.REGISTRY_MISMATCH: "Correct the setting that the message names.",
-    Code.REGISTRATION_CONFLICT: "Restore the node's keys, or have the owner remove the operator before the epoch starts.",
+    Code.REGISTRATION_CONFLICT: "Restore the node's keys, or have the owner remove the operator before it starts.",
     Code.EPOCH_NOT_STARTED: "Wait for the other operators; `waiting_for` in the epoch manager's status names them.",
 }
 
