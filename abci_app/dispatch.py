@@ -182,7 +182,12 @@ class Dispatcher:
         return pb.Response(init_chain=pb.ResponseInitChain(app_hash=app_hash))
 
     def _prepare_proposal(self, request: pb.RequestPrepareProposal) -> pb.Response:
-        txs = self._app.prepare_proposal(list(request.txs), _block(request), request.max_tx_bytes)
+        try:
+            txs = self._app.prepare_proposal(list(request.txs), _block(request), request.max_tx_bytes)
+        except Exception as error:
+            # Were this to stop the process, one transaction that meets a bug would stop each proposer in turn.
+            _log.error("prepare_proposal.failed", exc_info=error)
+            txs = []
         return pb.Response(prepare_proposal=pb.ResponsePrepareProposal(txs=txs))
 
     def _process_proposal(self, request: pb.RequestProcessProposal) -> pb.Response:

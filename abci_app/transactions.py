@@ -18,7 +18,9 @@ from authnet_core.errors import Code, DecodeError, Rejected
 from authnet_core.wire.authnet_pb2 import SignedTx, TxBody
 from authnet_core.wire.tx import PROTOCOL_VERSION, decode_signed, is_signature_valid, replay_id
 
-_REMEMBERED = 16_384
+_DECODED = 4_096
+"""A block's worth: they take 2 kB each."""
+_VERIFIED = 32_768
 _LARGE = 4_096
 """Bigger transactions are rare; decoding them again is cheaper than keeping them."""
 
@@ -77,7 +79,7 @@ class Transactions:
             return known
         tx = _read(raw, tx_hash)
         if len(raw) <= _LARGE:
-            _keep(self._decoded, tx_hash, tx)
+            _keep(self._decoded, tx_hash, tx, _DECODED)
         return tx
 
     def is_signed(self, tx: Tx) -> bool:
@@ -85,13 +87,13 @@ class Transactions:
         known = self._verified.get(tx.hash)
         if known is None:
             known = is_signature_valid(tx.signed)
-            _keep(self._verified, tx.hash, known)
+            _keep(self._verified, tx.hash, known, _VERIFIED)
         return known
 
 
-def _keep(memory: OrderedDict[bytes, Any], key: bytes, item: Any) -> None:
+def _keep(memory: OrderedDict[bytes, Any], key: bytes, item: Any, limit: int) -> None:
     memory[key] = item
-    if len(memory) > _REMEMBERED:
+    if len(memory) > limit:
         memory.popitem(last=False)
 
 

@@ -120,6 +120,7 @@ def test_cometbft_dies_at_each_of_its_points(node: Node, tmp_path: Path) -> None
     for index in range(COMET_POINTS):
         node.start_comet(FAIL_TEST_INDEX=str(index))
         push_until_dead(load, node, f"FAIL_TEST_INDEX={index}")
+        assert f"*** fail-test {index} ***" in (node.folder / "log").read_text(), "it died of something else"
     finish(load, node, tmp_path)
 
 
