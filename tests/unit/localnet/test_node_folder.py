@@ -1,0 +1,82 @@
+"""A new node's folder: settings that the processes accept, secrets that nobody else reads, nothing overwritten."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from authnet.supervisor import comet_config
+from authnet_runtime.config import load_node
+from authnet_runtime.node_folder import NodeSettings, create
+from localnet.lifecycle import choose, taken_ports
+from localnet.places import Places, load
+
+SETTINGS = NodeSettings(
+    network_id="local-test",
+    dev=True,
+    eth_rpc="http://127.0.0.1:8789",
+    registry="0x" + "11" * 20,
+    eth_chain_id=31_337,
+    p2p="127.0.0.1:8799",
+    api="127.0.0.1:8798",
+    endpoint="http://127.0.0.1:8798",
+    comet="127.0.0.1:8800",
+    metrics="127.0.0.1:8801",
+    binary="/opt/cometbft",
+)
+
+
+def test_the_settings_are_accepted_and_secrets_closed(tmp_path: Path) -> None:
+    create(tmp_path, SETTINGS)
+    config = load_node(tmp_path / "node.toml")
+    assert config.toml.ethereum.registry == SETTINGS.registry
+    assert config.toml.p2p.listen == "/ip4/127.0.0.1/tcp/8799"
+    for secret in ("passphrase", "eth.key"):
+        assert stat.S_IMODE((tmp_path / secret).stat().st_mode) == 0o600
+    for folder in ("run", "keeper", "logs"):
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700
+
+
+def test_making_it_again_changes_nothing(tmp_path: Path) -> None:
+    create(tmp_path, SETTINGS)
+    (tmp_path / "node.toml").write_text((tmp_path / "node.toml").read_text() + "# mine\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    create(tmp_path, SETTINGS)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_cometbfts_configuration_follows_node_toml_and_the_committee(tmp_path: Path) -> None:
+    create(tmp_path, SETTINGS)
+    config = tmp_path / "cometbft" / "config"
+    config.mkdir(parents=True)
+    peers = [f"{'ab' * 20}@127.0.0.1:8810", f"{'cd' * 20}@127.0.0.1:8820"]
+    (config / comet_config.PEERS_FILE).write_text("\n".join(peers) + "\n")
+    toml = {"cometbft": {"p2p": "127.0.0.1:8800", "timeout_propose_ms": 777}}
+    comet_config.write(tmp_path, toml)
+    text = (config / "config.toml").read_text()
+    assert f'persistent_peers = "{",".join(peers)}"' in text
+    assert f'unconditional_peer_ids = "{"ab" * 20},{"cd" * 20}"' in text
+    assert 'timeout_propose = "777ms"' in text
+    assert "create_empty_blocks = false" in text
+    assert 'pprof_laddr = ""' in text
+    assert 'laddr = "unix://run/comet.sock"' in text
+
+
+def test_every_port_of_a_network_is_its_own() -> None:
+    for nodes in (5, 6, 9):
+        assert len(Places(Path("/x"), nodes, 8788, "n").all_ports()) == 2 + 4 * nodes
+    assert Places(Path("/x"), 9, 8788, "n").ports(9).api == 8878
+
+
+def test_a_folder_that_has_a_network_keeps_it(tmp_path: Path) -> None:
+    made = choose(tmp_path, 6, 18_000)
+    made.save()
+    assert choose(tmp_path, None, None) == load(tmp_path) == made
+    for nodes, port in ((5, None), (None, 18_200)):
+        with pytest.raises(Exception, match="has"):
+            choose(tmp_path, nodes, port)
+
+
+def test_free_ports_are_not_called_taken(tmp_path: Path) -> None:
+    places = Places(tmp_path, 5, 31_000, "n")
+    assert all("31" in line for line in taken_ports(places))
