@@ -73,9 +73,7 @@ class _Batch:
             self.writes[position] = after
         return after
 
-    def _lift(
-        self, position: int, left: tuple[bytes | None, bytes], right: tuple[bytes | None, bytes]
-    ) -> bytes | None:
+    def _lift(self, position: int, left: tuple[bytes | None, bytes], right: tuple[bytes | None, bytes]) -> bytes | None:
         """One side is empty: a lone leaf moves up here, an inner node stays where it is."""
         if left[1] == ZERO and right[1] == ZERO:
             return None
