@@ -25,6 +25,13 @@ def _first(group: BaseExceptionGroup[AuthnetError]) -> AuthnetError:
     return inner
 
 
+def _leaves(group: BaseExceptionGroup[OSError]) -> list[OSError]:
+    found: list[OSError] = []
+    for inner in group.exceptions:
+        found += _leaves(inner) if isinstance(inner, BaseExceptionGroup) else [inner]
+    return found
+
+
 def _run(launch: Launch, config: NodeConfig) -> None:
     folder = config.dir / "keeper"
     make_folder(folder)
@@ -50,14 +57,19 @@ def main(argv: list[str] | None = None) -> int:
     launch = parse_launch("p2p_dkg", argv)
     harden()
     refusal: AuthnetError | None = None
+    status = 0
     try:
         config = load_node(launch.config)
         setup("p2p_dkg", config.toml.node.log_level)
         _run(launch, config)
     except* AuthnetError as group:
         refusal = _first(group)
+    except* OSError as failures:
+        # A full or broken disk: nothing half-done was told to anybody, so a restart goes on where this ended.
+        get_logger("keeper").error("keeper.disk", reasons=sorted({str(e.strerror) for e in _leaves(failures)}))
+        status = BROKEN
     if refusal is None:
-        return 0
+        return status
     get_logger("keeper").error("keeper.refused", code=refusal.code.value, reason=refusal.message)
     sys.stderr.write(f"{refusal.message}\n")
     if refusal.code is Code.FORK_SEEN:

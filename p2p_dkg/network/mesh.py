@@ -24,7 +24,7 @@ from p2p_dkg.network.limits import TokenBucket
 from p2p_dkg.network.link import Link, Peer
 from p2p_dkg.ports import Receipt, ReceiptSource
 
-INBOX = 64
+INBOX = 32
 RECEIPT_WAIT_S = 1.5
 ASKS_PER_S, ASKS_BURST = 50.0, 200.0
 _MAX_QUESTIONS = 512

@@ -6,7 +6,6 @@ block, so the loser of a race between nodes reads the winner's result.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 
 import anyio
@@ -21,6 +20,7 @@ from p2p_dkg.runner.watch import ChainWatch
 
 IS_NEW_MS = 10_000
 WAIT_S = 12.0
+RESEND_S = 4.0
 MAX_IN_FLIGHT = 1024
 _LOOK_EVERY = 4
 """Blocks between looks at an account no event spoke of."""
@@ -105,20 +105,28 @@ class Assigner:
             number=0,
             purpose=_PURPOSES[request.purpose],
         )
-        ticket = await self._desk.send(epoch, "assign", fields)
-        if ticket.code not in (None, Code.ACCOUNT_HAS_KEY, Code.SEEN_BEFORE):
-            raise AuthnetError(ticket.code, ticket.log)
-        ask.look = ticket.code is not None
-        for blocks in itertools.count(1):
+        ticket = await self._send(epoch, fields, ask)
+        resend_at = anyio.current_time() + RESEND_S
+        blocks = 0
+        while True:
+            blocks += 1
             is_turn = blocks % _LOOK_EVERY == 0
             if (ask.look or is_turn) and (found := await self.existing(request.account_id, request.curve)) is not None:
                 return found
             if is_turn:
                 await self._raise_if_refused(ticket)
-            note = await self._watch.next_block()
-            if note.height > ticket.expiry_height:
-                break
-        raise AuthnetError(Code.TIMEOUT, "the assignment was in no block before it expired")
+            if anyio.current_time() >= resend_at:
+                # A mempool that was lost with its process; a second ASSIGN that gets in is refused by the rules.
+                ticket = await self._send(epoch, fields, ask)
+                resend_at = anyio.current_time() + RESEND_S
+            await self._watch.next_block()
+
+    async def _send(self, epoch: int, fields: pb.Assign, ask: _Ask) -> Ticket:
+        ticket = await self._desk.send(epoch, "assign", fields)
+        if ticket.code not in (None, Code.ACCOUNT_HAS_KEY, Code.SEEN_BEFORE):
+            raise AuthnetError(ticket.code, ticket.log)
+        ask.look = ask.look or ticket.code is not None
+        return ticket
 
     async def _raise_if_refused(self, ticket: Ticket) -> None:
         """Look for the transaction's own result: a refusal inside a block leaves no other trace."""

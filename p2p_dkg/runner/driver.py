@@ -39,7 +39,8 @@ from p2p_dkg.runner.records import SessionShelves
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.transactions import to_transaction
 
-MAX_MESSAGES = 256
+MAX_PER_SENDER = 32
+"""Messages of one member that may wait; each has up to 1 MiB."""
 BLAMED = Counter("authnet_dkg_blamed", "Messages of members that break the protocol", ["peer"])
 SETTLED = Counter("authnet_dkg_sessions", "Sessions settled at this node, by outcome", ["outcome"])
 CPU = Counter("authnet_dkg_cpu_seconds", "Processor time of the session machines")
@@ -88,7 +89,7 @@ class Driver:
 
     def take(self, sender: int, message: Message) -> None:
         """Take a member's message; dropped when too many wait, since the machine asks again for what it misses."""
-        if len(self._messages) >= MAX_MESSAGES:
+        if sum(waiting == sender for waiting, _ in self._messages) >= MAX_PER_SENDER:
             DROPPED.inc()
             return
         self.used_at = trio.current_time()

@@ -62,7 +62,7 @@ class EncKeyPoster:
         if first is None:
             return
         self._not_before = height + RETRY_BLOCKS
-        entries, service = await to_thread.run_sync(self._prepare, first, view.next_counter)
+        entries, service = await to_thread.run_sync(self._prepare, first)
         fields = pb.EncKey(first_counter=first, keys=entries, service_key=b"" if own.service_key else service)
         ticket = await self._desk.try_send(self._files.epoch, "enckey", fields)
         if ticket is not None and ticket.code is None:
@@ -77,13 +77,12 @@ class EncKeyPoster:
             return max(next_counter, own.last + 1)
         return None
 
-    def _prepare(self, first: int, next_counter: int) -> tuple[list[pb.EncKeyEntry], bytes]:
+    def _prepare(self, first: int) -> tuple[list[pb.EncKeyEntry], bytes]:
         """Draw and store secrets for 32 counters; what the disk has already is used again."""
         service = self._files.service(create=True)
         waiting = self._files.waiting
         known = {} if self._replace else waiting.secrets
         secrets = {c: known.get(c) or draw_secret() for c in range(first, first + AHEAD)}
         waiting.put({c: s for c, s in secrets.items() if known.get(c) != s})
-        waiting.discard({c for c in waiting.secrets if c < next_counter - AHEAD})
         entries = [make_entry(self._chain_id, self._files.epoch, self._member, c, s) for c, s in secrets.items()]
         return entries, b"" if service is None else service.pub

@@ -15,7 +15,7 @@ from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.dkg.machine import Session
 from authnet_core.protocol.dkg.messages import Message, WantBundle, WantList
 from authnet_core.protocol.dkg.picture import params_of
-from authnet_core.protocol.views import RetainedView, SessionsView, SessionView, StatusView
+from authnet_core.protocol.views import EncKeysView, RetainedView, SessionsView, SessionView, StatusView
 from authnet_runtime.chain import BlockNote, ChainReader
 from authnet_runtime.logs import get_logger
 from p2p_dkg.faults import FaultPoints
@@ -94,9 +94,9 @@ class Runner:
                 try:
                     await self._tick(note, nursery)
                 except AuthnetError as refusal:
-                    if refusal.code not in (Code.UNAVAILABLE, Code.TIMEOUT, Code.HEIGHT_UNAVAILABLE):
+                    if refusal.code is Code.KEYSTORE_DAMAGED:
                         raise
-                    _log.info("runner.waiting", reason=refusal.message)
+                    _log.info("runner.waiting", code=refusal.code.value, reason=refusal.message)
 
     async def take_message(self, sender: int, message: Message) -> None:
         """A member's message: to its session, or kept for a moment if the session is not known yet."""
@@ -118,7 +118,14 @@ class Runner:
         """Final sessions whose shares this node does not have, for `status`."""
         return [sid.hex() for sid in self._short]
 
+    def _is_behind(self) -> bool:
+        """Whether the chain shown is older than what this keeper acted on: then it acts on nothing."""
+        seen, newest = self._keystore.seen, self._watch.newest
+        return seen is not None and (newest is None or newest.height < seen.height)
+
     async def _tick(self, note: BlockNote, nursery: trio.Nursery) -> None:
+        if self._is_behind():
+            return
         await self.membership.refresh(note)
         if self.membership.index is None:
             return
@@ -241,7 +248,7 @@ class Runner:
             self._wake_sweep = trio.Event()
             with trio.move_on_after(RETAINED_S):
                 await self._wake_sweep.wait()
-            if self.membership.index is None:
+            if self.membership.index is None or self._is_behind():
                 continue
             try:
                 await self._sweep(nursery)
@@ -258,6 +265,7 @@ class Runner:
         if now - self._last_sweep >= SWEEP_S:
             self._last_sweep = now
             self._park(now)
+            await self._discard_spent_keys()
             wanted |= set(await to_thread.run_sync(self._keystore.sessions))
         for sid in sorted(wanted - self._drivers.keys() - self._broken):
             await self._look_up(sid, nursery)
@@ -269,6 +277,27 @@ class Runner:
         sids = {bytes.fromhex(view.sid): view.epoch for view in missing}
         self._short = tuple(sid for sid, epoch in sids.items() if not self._keystore.epoch(epoch).holds(sid))
         return set(sids)
+
+    async def _discard_spent_keys(self) -> None:
+        """Erase waiting encryption keys whose sessions are over for all, or came to nothing.
+
+        A key this node did not get to use stays while its session is open or missed by somebody. The open ones
+        are read first: a session may become final between the two reads, but not the other way round.
+        """
+        epoch = self.membership.epoch
+        enckeys = await self._chain.query("/enckeys", EncKeysView)
+        if epoch is None or enckeys is None:
+            return
+        waiting = self._keystore.epoch(epoch.epoch).waiting
+        started = {counter for counter in waiting.secrets if counter < enckeys.next_counter}
+        if not started:
+            return
+        sessions = await self._chain.query("/sessions", SessionsView)
+        retained = await self._chain.query("/sessions/retained", list[RetainedView])
+        if sessions is None or retained is None:
+            return
+        needed = {view.counter for view in sessions.open} | {view.counter for view in retained}
+        await to_thread.run_sync(waiting.discard, started - needed)
 
     def _park(self, now: float) -> None:
         """Drop machines that only wait for others; a peer's question or the sweep brings them back."""

@@ -206,3 +206,19 @@ def test_a_stopped_cometbft_delays_and_loses_nothing(tmp_path: Path) -> None:
         await until(lambda: bool(finals(world)))
 
     run(world, check)
+
+
+def test_a_chain_behind_the_keepers_memory_is_not_acted_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    victim = world.nodes[2]
+    keystore = victim.open()
+    keystore.bind_chain("test-1", 1)
+    keystore.see(SeenBlock(10_000, 1, "aa"))
+
+    async def check(nursery: trio.Nursery) -> None:
+        for node in world.nodes.values():
+            nursery.start_soon(node.run)
+        await until(lambda: bool(finals(world)))
+        assert not any(world.pubs[1] in raw for _, kind, raw in world.chain.included if kind != "observe")
+
+    run(world, check)

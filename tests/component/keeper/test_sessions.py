@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import trio
 
-from authnet_core.protocol.views import KeyView, PoolView, SessionsView, SessionView
+from authnet_core.protocol.views import EncKeysView, KeyView, PoolView, SessionsView, SessionView
+from p2p_dkg.keystore import sessions as sessions_module
 from tests.component.keeper.world import World, until
 
 STEPS = ["store:deal", "store:share", "store:bundle", "store:list", "store:shares", "store:keys"]
@@ -141,6 +143,9 @@ def test_a_member_that_was_away_catches_up(tmp_path: Path) -> None:
         await until(lambda: all(4 in s.holders for s in finals(world) if s.eks[3]))
         check_keys(world, [3, 4, 5])
         await until(lambda: absent.runner.short() == [])
+        # a key waits until its session is over for all, and no longer
+        counter = world.chain.query("/enckeys", EncKeysView).next_counter
+        await until(lambda: min(absent.keystore.epoch(1).waiting.secrets) >= counter)
 
     run(world, check)
 
@@ -174,5 +179,34 @@ def test_lost_messages_are_asked_for_again(tmp_path: Path) -> None:
         for node in world.nodes.values():
             nursery.start_soon(node.run)
         await until(lambda: bool(finals(world)))
+
+    run(world, check)
+
+
+def test_a_full_disk_stops_a_keeper_and_a_restart_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path)
+    victim, real = world.nodes[2], sessions_module.write_durably
+    is_full = True
+
+    def write(path: Path, content: bytes) -> None:
+        if is_full and path.is_relative_to(victim.folder) and path.name == "retained.bundle-3":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, content)
+
+    monkeypatch.setattr(sessions_module, "write_durably", write)
+
+    async def check(nursery: trio.Nursery) -> None:
+        nonlocal is_full
+        for node in world.nodes.values():
+            if node is not victim:
+                nursery.start_soon(node.run)
+        with pytest.raises(ExceptionGroup) as caught:
+            await victim.run()
+        assert caught.group_contains(OSError, match="No space left")
+        is_full = False
+        nursery.start_soon(victim.run)
+        await until(lambda: bool(finals(world)))
+        await until(lambda: victim.holds(sessions(world)[0].sid))
+        assert len(world.chain.deals(world.pubs[1])) == len(sessions(world))
 
     run(world, check)

@@ -1,0 +1,98 @@
+"""Frames on a link: what goes in comes out, and nothing else is a frame."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authnet_core.errors import Code, DecodeError
+from authnet_core.protocol.dkg.messages import Bundle, PointList, WantBundle, WantList
+from authnet_core.wire import peer_pb2 as pb
+from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, ReceiptAnswer, ReceiptAsk, decode, encode
+
+SID = b"s" * 32
+GOOD: list[Frame] = [
+    Hello("test-1", 1, b"c" * 32, 5),
+    Ping(),
+    Bundle(SID, 3, (b"l" * 32, bytes(32)), (b"c" * 100, b"")),
+    PointList(SID, 9, b"t" * 32, b"p" * 128),
+    WantBundle(SID, 1),
+    WantList(SID, 2),
+    ReceiptAsk(7, b"h" * 32, b"\x02" * 33),
+    ReceiptAnswer(7, "text", b"s" * 65, b"\x02" * 33),
+    ReceiptAnswer(7, "", b"", b""),
+]
+BAD = {
+    "nothing": b"",
+    "unknown field": b"\xfa\x01\x01x",
+    "hello without index": pb.Frame(hello=pb.Hello(chain_id="c", committee_hash=b"c" * 32)).SerializeToString(),
+    "hello with a short hash": pb.Frame(hello=pb.Hello(chain_id="c", committee_hash=b"c", index=1)).SerializeToString(),
+    "hello with a long chain id": pb.Frame(
+        hello=pb.Hello(chain_id="c" * 200, committee_hash=b"c" * 32, index=1)
+    ).SerializeToString(),
+    "dealer 0": pb.Frame(want_bundle=pb.Want(sid=SID, dealer=0)).SerializeToString(),
+    "dealer 65": pb.Frame(want_list=pb.Want(sid=SID, dealer=65)).SerializeToString(),
+    "short sid": pb.Frame(want_list=pb.Want(sid=b"s", dealer=1)).SerializeToString(),
+    "bundle of dealer 0": pb.Frame(
+        bundle=pb.Bundle(sid=SID, dealer=0, leaves=[b"l" * 32], ciphertexts=[b"c"])
+    ).SerializeToString(),
+    "bundle without leaves": pb.Frame(bundle=pb.Bundle(sid=SID, dealer=1)).SerializeToString(),
+    "bundle with a leaf too many": pb.Frame(
+        bundle=pb.Bundle(sid=SID, dealer=1, leaves=[b"l" * 32] * 2, ciphertexts=[b"c"])
+    ).SerializeToString(),
+    "bundle with a short leaf": pb.Frame(
+        bundle=pb.Bundle(sid=SID, dealer=1, leaves=[b"l"], ciphertexts=[b"c"])
+    ).SerializeToString(),
+    "bundle for 65 members": pb.Frame(
+        bundle=pb.Bundle(sid=SID, dealer=1, leaves=[b"l" * 32] * 65, ciphertexts=[b"c"] * 65)
+    ).SerializeToString(),
+    "empty list": pb.Frame(point_list=pb.PointList(sid=SID, dealer=1, salt=b"t" * 32)).SerializeToString(),
+    "torn list": pb.Frame(
+        point_list=pb.PointList(sid=SID, dealer=1, salt=b"t" * 32, points64=b"p" * 65)
+    ).SerializeToString(),
+    "short token hash": pb.Frame(
+        receipt_ask=pb.ReceiptAsk(id=1, token_hash=b"h", temp_pub=b"\x02" * 33)
+    ).SerializeToString(),
+    "long receipt": pb.Frame(receipt_answer=pb.ReceiptAnswer(id=1, data="x" * 1025)).SerializeToString(),
+    "long receipt signature": pb.Frame(
+        receipt_answer=pb.ReceiptAnswer(id=1, data="x", signature=b"s" * 66, node_pub=b"\x02" * 33)
+    ).SerializeToString(),
+}
+
+
+@pytest.mark.parametrize("frame", GOOD, ids=lambda frame: type(frame).__name__)
+def test_a_frame_comes_back_as_it_was(frame: Frame) -> None:
+    assert decode(encode(frame)) == frame
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_frame_is_refused(name: str) -> None:
+    with pytest.raises(DecodeError):
+        decode(BAD[name])
+
+
+def test_a_frame_has_a_limit_both_ways() -> None:
+    with pytest.raises(ValueError, match="1 MiB"):
+        encode(Bundle(SID, 1, (b"l" * 32,), (bytes(MAX_FRAME),)))
+    with pytest.raises(DecodeError) as caught:
+        decode(bytes(MAX_FRAME + 1))
+    assert caught.value.code is Code.TOO_LARGE
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_frame_or_refused(raw: bytes) -> None:
+    try:
+        decode(raw)
+    except DecodeError:
+        return
+
+
+@given(st.sampled_from(GOOD), st.data())
+def test_a_flipped_byte_is_a_frame_or_refused(frame: Frame, pick: st.DataObject) -> None:
+    raw = bytearray(encode(frame))
+    raw[pick.draw(st.integers(0, len(raw) - 1))] ^= pick.draw(st.integers(1, 255))
+    try:
+        decode(bytes(raw))
+    except DecodeError:
+        return
