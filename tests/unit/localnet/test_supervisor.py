@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,14 +44,14 @@ class World:
         )
         return self.process
 
-    def starts(self, name: str = "") -> list[dict[str, str]]:
+    def starts(self, name: str = "") -> list[dict[str, Any]]:
         path = self.node / "starts"
         rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [row for row in rows if name in ("", row["name"])]
 
     def pid(self, name: str) -> int:
         state = json.loads((self.node / "run" / "supervisor.json").read_text())
-        return next(p["pid"] for p in state["processes"] if p["name"] == name)
+        return int(next(p["pid"] for p in state["processes"] if p["name"] == name))
 
     def running(self) -> set[str]:
         return {row["name"] for row in self.starts() if is_alive(int(row["pid"]))}
