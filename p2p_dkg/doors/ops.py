@@ -80,8 +80,8 @@ class OpsDoor:
         return {"epoch": msgspec.to_builtins(membership.epoch), "node_index": membership.index or 0}
 
     async def _drain(self, _: dict[str, Any], __: Connection) -> Any:
-        self._runner.draining = True
-        return {"draining": True, "sessions": [driver.show() for driver in self._runner.drivers()]}
+        self._runner.sessions.draining = True
+        return {"draining": True, "sessions": [driver.show() for driver in self._runner.sessions.drivers]}
 
     async def _status(self, _: dict[str, Any], __: Connection) -> Any:
         return self._state.show()

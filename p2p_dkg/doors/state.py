@@ -45,11 +45,11 @@ class KeeperState:
             "block_age_ms": int((time.monotonic() - self._watch.received_at) * 1000) if newest is not None else None,
             "chain_ready": newest is not None,
             "committee_ready": membership.index is not None,
-            "draining": self._runner.draining,
+            "draining": self._runner.sessions.draining,
             "holds": held,
-            "short": self._runner.short(),
+            "short": self._runner.upkeep.short,
             "peers": self._mesh.peers(),
-            "sessions": [driver.show() for driver in self._runner.drivers()],
+            "sessions": [driver.show() for driver in self._runner.sessions.drivers],
         }
 
     @property

@@ -98,6 +98,10 @@ class Keystore:
             files = self._sessions[sid] = SessionFiles(self._master, folder, self._bound(), sid)
         return files
 
+    def has_session(self, sid: bytes) -> bool:
+        """Whether a session has a folder here."""
+        return (self.folder / "sessions" / sid.hex()).is_dir()
+
     def sessions(self) -> list[bytes]:
         """Sessions that still have a folder."""
         return sorted(bytes.fromhex(entry.name) for entry in (self.folder / "sessions").iterdir())

@@ -58,6 +58,12 @@ class ChainWatch:
             changed, self._changed = self._changed, anyio.Event()
             changed.set()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the chain shown is older than what this keeper acted on: then it acts on nothing."""
+        seen, newest = self._keystore.seen, self.newest
+        return seen is not None and (newest is None or newest.height < seen.height)
+
     async def next_block(self) -> BlockNote:
         """Wait for the next note."""
         while True:

@@ -142,7 +142,7 @@ def test_a_member_that_was_away_catches_up(tmp_path: Path) -> None:
         await until(lambda: all(absent.holds(sid) for sid in missed))
         await until(lambda: all(4 in s.holders for s in finals(world) if s.eks[3]))
         check_keys(world, [3, 4, 5])
-        await until(lambda: absent.runner.short() == [])
+        await until(lambda: absent.runner.upkeep.short == [])
         # a key waits until its session is over for all, and no longer
         counter = world.chain.query("/enckeys", EncKeysView).next_counter
         await until(lambda: min(absent.keystore.epoch(1).waiting.secrets) >= counter)

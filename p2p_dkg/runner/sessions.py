@@ -1,0 +1,173 @@
+"""The sessions this node has a running machine for: opened when there is work in them, fed, and let go.
+
+One broken session must not take the node's logins with it: it is set aside until the next start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import trio
+from anyio import to_thread
+
+from authnet_core.errors import AuthnetError
+from authnet_core.protocol.committee import Committee
+from authnet_core.protocol.dkg.machine import Session
+from authnet_core.protocol.dkg.messages import Message, WantBundle, WantList
+from authnet_core.protocol.dkg.picture import params_of
+from authnet_core.protocol.views import SessionView
+from authnet_runtime.chain import BlockNote, ChainReader
+from authnet_runtime.logs import get_logger
+from p2p_dkg.keystore.sessions import BRIEF
+from p2p_dkg.keystore.store import Keystore
+from p2p_dkg.runner.driver import Driver, Surroundings
+from p2p_dkg.runner.early import EarlyMessages
+from p2p_dkg.runner.membership import Membership
+from p2p_dkg.runner.records import SessionShelves
+
+PARK_S = 120.0
+_OVER = ("final", "abandoned")
+_log = get_logger("session")
+
+
+class Sessions:
+    """sid -> driver. Drivers run in the nursery given to `start`."""
+
+    def __init__(self, chain: ChainReader, keystore: Keystore, membership: Membership, around: Surroundings) -> None:
+        self._chain, self._keystore, self._membership, self._around = chain, keystore, membership, around
+        self._drivers: dict[bytes, Driver] = {}
+        self._scopes: dict[bytes, trio.CancelScope] = {}
+        self._opening: set[bytes] = set()
+        self._broken: set[bytes] = set()
+        self._early = EarlyMessages()
+        self._nursery: trio.Nursery | None = None
+        self.draining = False
+        """Whether no new session is joined."""
+        self.on_question: Callable[[bytes], None] = lambda _: None
+        """Called with a session that a member asks about and that has files but no machine."""
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Name the nursery that drivers run in."""
+        self._nursery = nursery
+
+    @property
+    def drivers(self) -> list[Driver]:
+        """A copy of the running ones."""
+        return list(self._drivers.values())
+
+    def is_known(self, sid: bytes) -> bool:
+        """Whether a session is being worked on, or set aside as broken."""
+        return sid in self._drivers or sid in self._broken
+
+    async def take_message(self, sender: int, message: Message) -> None:
+        """A member's message: to its session, or kept for a moment if the session is not known yet."""
+        driver = self._drivers.get(message.sid)
+        if driver is not None:
+            driver.take(sender, message)
+            return
+        self._early.keep(sender, message)
+        if isinstance(message, WantBundle | WantList) and self._keystore.has_session(message.sid):
+            self.on_question(message.sid)
+
+    async def offer(self, view: SessionView) -> None:
+        """Feed a session's driver, opening one if this node has work in it."""
+        sid = bytes.fromhex(view.sid)
+        driver = self._drivers.get(sid)
+        if driver is None and sid not in self._broken | self._opening and self._concerns(sid, view):
+            driver = await self._open(sid, view)
+        if driver is not None:
+            driver.see(view)
+
+    async def look_up(self, sid: bytes) -> None:
+        """A session that `/sessions` does not show: ask for it alone."""
+        view = await self._chain.query(f"/session/{sid.hex()}", SessionView)
+        if view is not None:
+            await self.offer(view)
+        elif sid in self._drivers:
+            self._scopes[sid].cancel()
+        else:
+            await to_thread.run_sync(self._keystore.forget_session, sid)
+
+    def ring_retained(self, note: BlockNote) -> None:
+        """Tell machines whose RETAIN is over in block time."""
+        for driver in self._drivers.values():
+            view = driver.view
+            if view is not None and view.final_ms and view.final_ms + self._membership.retain_ms <= note.time_ms:
+                driver.ring("retain")
+
+    def park(self) -> None:
+        """Drop machines that only wait for others; a member's question or the upkeep brings them back."""
+        now = trio.current_time()
+        for sid, driver in list(self._drivers.items()):
+            is_quiet = driver.is_idle and now - driver.used_at > PARK_S
+            if is_quiet and not self._keystore.session(sid).has(BRIEF):
+                self._scopes[sid].cancel()
+
+    def _concerns(self, sid: bytes, view: SessionView) -> bool:
+        has_files = self._keystore.has_session(sid)
+        if view.phase == "abandoned":
+            return has_files
+        if view.phase == "final":
+            is_held = self._keystore.epoch(view.epoch).holds(sid)
+            return has_files or (not is_held and self._membership.index not in view.holders)
+        if self.draining and not has_files:
+            return False
+        born = self._keystore.place.born_height
+        return born is not None and view.h0 > born
+
+    async def _open(self, sid: bytes, view: SessionView) -> Driver | None:
+        self._opening.add(sid)
+        try:
+            driver = await to_thread.run_sync(self._construct, sid, view)
+        except (ValueError, AuthnetError) as error:
+            self._broken.add(sid)
+            _log.error("session.not_opened", sid=sid.hex(), error=type(error).__name__)
+            return None
+        finally:
+            self._opening.discard(sid)
+        if driver is None or self._nursery is None:
+            return None
+        self._drivers[sid] = driver
+        scope = self._scopes[sid] = trio.CancelScope()
+        self._nursery.start_soon(self._run, driver, scope)
+        for sender, message in self._early.pop(sid):
+            driver.take(sender, message)
+        return driver
+
+    def _construct(self, sid: bytes, view: SessionView) -> Driver | None:
+        """Build the machine from what is durable. Runs in a thread; raises ValueError or KEYSTORE_DAMAGED."""
+        epoch, me = self._membership.epoch, self._membership.index
+        if epoch is None or me is None or epoch.epoch != view.epoch:
+            return None
+        committee = Committee(epoch.n, epoch.k, epoch.t)
+        committee_hash = bytes.fromhex(epoch.committee_hash)
+        params = params_of(self._around.desk.chain_id, committee, committee_hash, view)
+        shelves = SessionShelves(self._keystore.session(sid), self._keystore.epoch(view.epoch))
+        secret = shelves.take_encryption_key(view.counter, params.eks[me - 1])
+        durable = shelves.load()
+        if view.phase in _OVER and secret is None and not durable:
+            return None  # announced no key for it, or it is on another disk: short until the next refresh
+        machine = Session(params, me, secret, os.urandom(32), durable)
+        return Driver(params, machine, shelves, self._around)
+
+    async def _run(self, driver: Driver, scope: trio.CancelScope) -> None:
+        sid = driver.sid
+        try:
+            with scope:
+                await driver.run()
+                await to_thread.run_sync(self._keystore.forget_session, sid)
+        except (ValueError, RuntimeError, LookupError, AuthnetError) as error:
+            self._broken.add(sid)
+            _log.error("session.broken", sid=sid.hex(), error=type(error).__name__, where=_place(error))
+        finally:
+            self._drivers.pop(sid, None)
+            self._scopes.pop(sid, None)
+
+
+def _place(error: BaseException) -> str:
+    """Where an exception came from; its text may hold anything and stays out of the log."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else ""
