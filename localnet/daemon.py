@@ -130,7 +130,7 @@ class Daemon:
                 seen = await anyio.to_thread.run_sync(stage.look, self.places)
                 state = "done" if seen[0] >= seen[1] else "doing"
                 if seen != shown:
-                    self.progress.say(stage.name, state, f"{stage.title}: {seen[0]}/{seen[1]}")
+                    self.progress.say(stage.name, state, stage.text(*seen))
                     shown = seen
                 if state == "done":
                     break

@@ -32,7 +32,7 @@ from localnet.places import Places
 VERIFIER = "mock-google"
 POOL = {"rows": 64, "pool_low": 600, "pool_high": 600}
 """Genesis parameters of a new demo network: small enough for the story to drain the pool."""
-CROWD_AT_ONCE = 20
+CROWD_AT_ONCE = 60
 CROWD_LIMIT = 400
 TORUSJS = Path(__file__).resolve().parent.parent / "tests" / "torusjs"
 

@@ -31,6 +31,12 @@ class Stage:
     title: str
     look: Callable[[Places], tuple[int, int]]
 
+    def text(self, seen: int, wanted: int) -> str:
+        """One line of progress; a count of one thing is no news."""
+        if wanted > 1:
+            return f"{self.title}: {seen}/{wanted}"
+        return f"{self.title}: {seen}" if seen > 1 else self.title
+
 
 def registered(places: Places) -> tuple[int, int]:
     try:

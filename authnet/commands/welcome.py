@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from authnet.commands.options import DEFAULT_DIR
 from authnet.output import Output
 
 if TYPE_CHECKING:
@@ -14,12 +18,12 @@ if TYPE_CHECKING:
     from localnet.lifecycle import Step
 
 TRY = (
-    ("look an address up before its owner ever logged in", "authnet resolve mock-google bob@example.com"),
-    ("log in as bob and see that it is his", "authnet login mock-google bob@example.com"),
-    ("lose a node", "authnet localnet kill 1"),
-    ("what is left", "authnet localnet status"),
-    ("bring it back", "authnet localnet start 1"),
-    ("stop everything", "authnet localnet down"),
+    ("look an address up before its owner ever logged in", "resolve mock-google bob@example.com"),
+    ("log in as bob and see that it is his", "login mock-google bob@example.com"),
+    ("lose a node", "localnet kill 1"),
+    ("what is left", "localnet status"),
+    ("bring it back", "localnet start 1"),
+    ("stop everything", "localnet down"),
 )
 
 
@@ -75,7 +79,7 @@ def welcome(out: Output, status: dict[str, Any]) -> None:
         out.emit(status)
         return
     first = status["nodes"][0]
-    where = {
+    urls = {
         "front": status["front"],
         "node list": f"{status['front']}/fnd/node-details",
         "trust root": f"{status['front']}/network.json",
@@ -86,6 +90,21 @@ def welcome(out: Output, status: dict[str, Any]) -> None:
         "can lose": f"{status['can_lose']['two_round']} node(s) for two-round logins, "
         f"{status['can_lose']['one_round']} for one-round logins",
     }
-    out.fields(f"\nA network of {status['n']} nodes is up ({status['network_id']})", where)
-    out.table("\nThings to try", ("", ""), [(f"{text}:", command) for text, command in TRY])
+    out.fields(f"\nA network of {status['n']} nodes is up ({status['network_id']})", urls)
+    where = _dir_option(status["dir"])
+    out.table("\nThings to try", ("", ""), [(f"{text}:", f"{_program()} {words}{where}") for text, words in TRY])
     out.note("All processes run as one user here; a real node gives each its own. For development only.")
+
+
+def _program() -> str:
+    """How the reader can call this command from here."""
+    if shutil.which("authnet"):
+        return "authnet"
+    return os.path.relpath(Path(sys.executable).parent / "authnet")
+
+
+def _dir_option(folder: str) -> str:
+    path = Path(folder)
+    if path == DEFAULT_DIR.resolve():
+        return ""
+    return f" --dir {os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}"
