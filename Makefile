@@ -4,6 +4,8 @@ PY := .venv/bin/python
 AUTHNET := .venv/bin/authnet
 KILLS ?= 50
 SEED ?= 1
+SEEDS ?= 1000
+START ?= 0
 NODES ?= 5
 PORT ?= 8788
 
@@ -47,7 +49,7 @@ soak: setup ## kill processes under load: KILLS=50 SEED=1
 	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)
 
 sim: setup ## long sweep of the key generation simulator
-	@$(PY) -m pytest -q tests/sim -m "soak or not soak"
+	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START)
 
 clean: ## stop the local network and delete all that set-up and runs made
 	@if [ -x $(AUTHNET) ]; then $(AUTHNET) localnet down; fi
