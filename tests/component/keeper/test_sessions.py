@@ -56,8 +56,9 @@ def check_keys(world: World, holders: list[int]) -> None:
         assert secp256k1.pub(nonces.pop() or 0).hex() == key.N
 
 
-def test_five_keepers_make_keys(tmp_path: Path) -> None:
-    world = World(tmp_path)
+@pytest.mark.parametrize("n", [5, 6, 9])
+def test_a_committee_makes_keys(tmp_path: Path, n: int) -> None:
+    world = World(tmp_path, n)
 
     async def check(nursery: trio.Nursery) -> None:
         for node in world.nodes.values():
@@ -66,8 +67,8 @@ def test_five_keepers_make_keys(tmp_path: Path) -> None:
         sid = finals(world)[0].sid
         await until(lambda: all(node.holds(sid) for node in world.nodes.values()))
         await until(lambda: world.chain.query("/pool", PoolView).free >= 10)
-        await until(lambda: all(len(s.holders) == 5 for s in finals(world)))
-        check_keys(world, [1, 2, 3, 4, 5])
+        await until(lambda: all(len(s.holders) == n for s in finals(world)))
+        check_keys(world, list(range(1, n + 1)))
         # all hold: step 8 leaves nothing but the shares
         await until(lambda: all(not node.keystore.sessions() for node in world.nodes.values()))
 
