@@ -6,8 +6,8 @@ KILLS ?= 50
 SEED ?= 1
 SEEDS ?= 1000
 START ?= 0
-NODES ?= 5
-PORT ?= 8788
+# NODES and PORT: of a new network; one that is there keeps its own.
+NETWORK = $(if $(NODES),--nodes $(NODES)) $(if $(PORT),--base-port $(PORT))
 
 # Processes and tests import our packages often: compile them once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,10 +21,10 @@ setup: ## Python, Go and npm packages below this folder; a second run takes no t
 	@scripts/setup.sh
 
 demo: setup ## start five nodes and tell the story of a login, with real calls
-	@$(PY) -m localnet.demo --nodes $(NODES) --base-port $(PORT)
+	@$(PY) -m localnet.demo $(NETWORK)
 
-up: setup ## start a local network of NODES nodes on PORT
-	@$(AUTHNET) localnet up --nodes $(NODES) --base-port $(PORT)
+up: setup ## start a local network: NODES=5 PORT=8788
+	@$(AUTHNET) localnet up $(NETWORK)
 
 down: ## stop it; its folder stays, `make up` resumes it
 	@$(AUTHNET) localnet down

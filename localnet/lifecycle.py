@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def taken_ports(places: Places) -> list[str]:
     return taken
 
 
-def start_daemon(places: Places) -> subprocess.Popen[bytes]:
+def start_daemon(places: Places) -> None:
     """Lay the folder out and start the daemon in a session of its own. Raises ConfigError if a port is taken."""
     sweep(places.dir)
     if taken := taken_ports(places):
@@ -97,7 +98,7 @@ def start_daemon(places: Places) -> subprocess.Popen[bytes]:
     places.progress.unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with (places.logs / "daemon.log").open("ab") as log:
-        return subprocess.Popen(
+        daemon = subprocess.Popen(
             [sys.executable, "-P", "-m", "localnet.daemon", str(places.dir)],
             cwd=places.dir,
             env=environment | {procs.MARK: str(places.dir)},
@@ -106,13 +107,29 @@ def start_daemon(places: Places) -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
         )
+    while not daemon_pid(places.dir) and daemon.poll() is None:
+        time.sleep(POLL_S)
 
 
-def follow(places: Places, daemon: subprocess.Popen[bytes]) -> Iterator[Step]:
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other `up`s out of `folder` meanwhile. Raises ConfigError if one is at work there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder / "up.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ConfigError(f"--dir: another `up` is at work in {folder}") from None
+    finally:
+        os.close(lock)
+
+
+def follow(places: Places) -> Iterator[Step]:
     """Yield progress until the network is ready. Raises AuthnetError when it will not be."""
     seen = 0
     while True:
-        ended = daemon.poll() is not None
+        ended = not daemon_pid(places.dir)
         for step in _steps(places.progress)[seen:]:
             seen += 1
             if step.state == "failed":

@@ -32,20 +32,25 @@ def up(
 
     with reporting(Output(json)) as out:
         folder = dir.resolve()
-        if lifecycle.daemon_pid(folder):
-            out.note(f"the network in {folder} is running already")
+        with lifecycle.alone(folder):
+            if lifecycle.daemon_pid(folder):
+                places = local_network(folder)
+                if not json:
+                    sys.stderr.write(f"the network in {folder} is running already\n")
+                if (found := ask_daemon(folder, "status"))["ready"]:
+                    welcome(out, found)
+                    return
+            else:
+                places = lifecycle.choose(folder, nodes, base_port)
+                lifecycle.start_daemon(places)
+            try:
+                with Board(quiet=json) as board:
+                    for step in lifecycle.follow(places):
+                        board.show(step)
+            except KeyboardInterrupt:
+                lifecycle.down(folder)
+                raise
             welcome(out, ask_daemon(folder, "status"))
-            return
-        places = lifecycle.choose(folder, nodes, base_port)
-        daemon = lifecycle.start_daemon(places)
-        try:
-            with Board(quiet=json) as board:
-                for step in lifecycle.follow(places, daemon):
-                    board.show(step)
-        except KeyboardInterrupt:
-            lifecycle.down(folder)
-            raise
-        welcome(out, ask_daemon(folder, "status"))
 
 
 @app.command()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 BACKOFF_FIRST_S = 0.1
-BACKOFF_MOST_S = 5.0
+BACKOFF_MOST_S = 3.0
 HEALTHY_AFTER_S = 10.0
 """A child that lived this long starts again at once."""
 LOG_LIMIT = 16 * 1024 * 1024

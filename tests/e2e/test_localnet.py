@@ -132,6 +132,7 @@ def test_the_front_serves_what_clients_ask_beside_the_nodes(net: Net) -> None:
 def test_a_second_up_says_that_it_runs_already(net: Net) -> None:
     again = run("localnet", "up", "--dir", str(net.dir))
     assert again.returncode == 0
+    assert "running already" in again.stderr
     assert net.first.front in again.stdout
 
 
@@ -241,6 +242,20 @@ def test_down_after_up_was_killed_half_way(folder: Path) -> None:
     assert procs.marked(folder)
     assert run("localnet", "down", "--dir", str(folder)).returncode == 0
     assert_nothing_left(folder)
+
+
+def test_a_second_up_at_the_same_time_is_refused_and_a_later_one_joins_in(folder: Path) -> None:
+    up = begin(folder)
+    wait_for("everything runs", 60, lambda: everything_runs(folder))
+    refused = run("localnet", "up", "--dir", str(folder))
+    assert refused.returncode == 2
+    assert "another `up`" in refused.stderr
+    daemon = json.loads((folder / "run" / "daemon.pid").read_text())["pid"]
+    up.kill()
+    up.wait()
+    joined = json.loads(authnet("localnet", "up", "--dir", str(folder), "--json", timeout=180))
+    assert joined["ready"]
+    assert json.loads((folder / "run" / "daemon.pid").read_text())["pid"] == daemon
 
 
 def test_down_after_the_daemon_was_killed(folder: Path) -> None:
