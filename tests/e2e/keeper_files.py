@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from authnet_core.errors import AuthnetError
@@ -25,17 +25,23 @@ def opened_copy(net: Net, j: int, keeper: Path | None = None) -> Iterator[Keysto
     node = net.node(j).path
     with tempfile.TemporaryDirectory(prefix="authnet-copy-") as folder:
         copy = Path(folder) / "keeper"
-        shutil.copytree(keeper or node / "keeper", copy)
-        _close_modes(copy)
+        copy_living(keeper or node / "keeper", copy)
         store = open_keystore(copy, net.first.network_id, node / "passphrase", SCRYPT_N)
         store.bind_chain(net.first.chain_id, 1)
         yield store
 
 
-def _close_modes(folder: Path) -> None:
-    folder.chmod(0o700)
-    for path in folder.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
+def copy_living(source: Path, target: Path) -> None:
+    """Copy a folder whose owner works on it meanwhile: what vanishes while we look is left out."""
+    target.mkdir(mode=0o700)
+    for path in source.iterdir():
+        if path.is_dir():
+            with suppress(FileNotFoundError):
+                copy_living(path, target / path.name)
+        elif path.is_file() and not path.name.endswith(".tmp"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(path, target / path.name)
+                (target / path.name).chmod(0o600)
 
 
 def stored_deal(net: Net, j: int, sid: str) -> bytes | None:

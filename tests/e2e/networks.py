@@ -46,9 +46,10 @@ def running(folder: Path, nodes: int, params: Mapping[str, int] = SMALL_POOL) ->
 def temporary(nodes: int, params: Mapping[str, int] = SMALL_POOL) -> Iterator[Net]:
     """A localnet in a short folder of its own (socket paths are short), removed when all went well.
 
-    AUTHNET_E2E_NET=DIR takes the one that runs in DIR instead: for work on a test.
+    AUTHNET_E2E_NET=DIR takes the one that runs in DIR instead, AUTHNET_E2E_SMALL that with the small pool: for work
+    on a test.
     """
-    if not params and (given := os.environ.get("AUTHNET_E2E_NET")):
+    if given := os.environ.get("AUTHNET_E2E_SMALL" if params else "AUTHNET_E2E_NET"):
         yield Net(Path(given))
         return
     folder = Path(tempfile.mkdtemp(prefix="authnet-net-"))

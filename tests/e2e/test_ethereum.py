@@ -158,7 +158,7 @@ def test_what_a_reorg_takes_back_never_reaches_the_chain(net: Net) -> None:
     add_verifier(net, ghost)
     assert reorg(), "this anvil can not re-organise"
     found: list[str] = []
-    as_owner(net, lambda _, registry: _names(registry, found))
+    as_owner(net, lambda _, registry: _names(net, registry, found))
     if ghost in found:
         pytest.skip("the block had sunk below the re-organised ones")
     add_verifier(net, name)
@@ -167,8 +167,12 @@ def test_what_a_reorg_takes_back_never_reaches_the_chain(net: Net) -> None:
     serves(net)
 
 
-async def _names(registry: Any, found: list[str]) -> None:
-    snapshot = await registry.snapshot()
+async def _names(net: Net, registry: Any, found: list[str]) -> None:
+    """Names of the verifiers that the contract has in the newest block."""
+    from authnet_runtime.ethereum import Ethereum
+
+    async with Ethereum(net.first.eth["rpc"]) as eth:
+        snapshot = await registry.snapshot(await eth.block("latest"))
     found.extend(verifier.name for verifier in snapshot.verifiers)
 
 
