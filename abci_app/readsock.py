@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from abci_app import proofs, queries
 from abci_app.application import Application
 from abci_app.execution import Finalized
-from authnet_core.errors import AuthnetError, Code
+from authnet_core.errors import AuthnetError, Code, DecodeError
 from authnet_runtime import metrics, rpc
 from authnet_runtime.rpc import Connection
 
@@ -53,11 +53,18 @@ class Subscriber:
         try:
             while True:
                 while self._notes:
-                    await self._connection.notify("block", self._notes.popleft())
+                    await self._notify(self._notes.popleft())
                 self._news = anyio.Event()
                 await self._news.wait()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             return
+
+    async def _notify(self, note: dict[str, Any]) -> None:
+        try:
+            await self._connection.notify("block", note)
+        except DecodeError:
+            # More events than a frame holds. They are hints: the height alone makes a reader look.
+            await self._connection.notify("block", {**note, "events": []})
 
 
 class ReadServer:

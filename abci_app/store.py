@@ -156,7 +156,8 @@ class Store:
     def commit(self, pending: Pending) -> None:
         """Write a block: all of it or nothing, on disk when this returns."""
         self._faults.reach("commit_before_write")
-        with self._db.write_batch(sync=True) as batch:
+        # Without `transaction` plyvel writes the half that was put when something raises in between.
+        with self._db.write_batch(sync=True, transaction=True) as batch:
             for key, value in pending.values.items():
                 _write(batch, tables.value(key), value)
             for position, node in pending.nodes.items():

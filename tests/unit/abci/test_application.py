@@ -43,6 +43,20 @@ def test_a_dropped_round_leaves_no_trace(pooled: World) -> None:
     assert pooled.query("/pool").assigned == 1
 
 
+def test_a_commit_that_breaks_off_leaves_no_half_block(pooled: World) -> None:
+    meta = pooled.app.meta
+    block = Block(pooled.height + 1, pooled.time_ms + 100)
+    finalized = pooled.app.finalize_block([pooled.assign(1, account(1))], block)
+    finalized.pending.bulk[b"kbroken"] = "no bytes"  # type: ignore[assignment]
+    with pytest.raises(TypeError):
+        pooled.app.commit()
+    pooled.reopen()
+    assert pooled.app.meta == meta
+    assert pooled.query("/key/0").free
+    with pytest.raises(AuthnetError):
+        pooled.query(f"/account/{account(1).hex()}")
+
+
 def test_a_restart_goes_on_where_commit_left_it(pooled: World) -> None:
     pooled.send(pooled.assign(1, account(1)))
     meta = pooled.app.meta
