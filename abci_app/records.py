@@ -35,6 +35,9 @@ class Params(Record, frozen=True):
     recent_sessions: int = 32
     new_key_window_ms: int = 10_000
     allow_forkable: int = 0
+    enckey_quota: int = 32
+    observe_quota: int = 256
+    account_keys: int = 16
 
 
 class Genesis(Record, frozen=True):
@@ -208,6 +211,8 @@ class Quota(Record, frozen=True):
     window_ms: int
     used: int
     lookups: int
+    enckeys: int = 0
+    observed: int = 0
 
 
 class Bucket(Record, frozen=True):

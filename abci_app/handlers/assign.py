@@ -6,13 +6,12 @@ its caller reads the first's result. Look-ups leave a fifth of the pool, and hal
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from abci_app import records as r
 from abci_app import tables
 from abci_app.events import Event, event
 from abci_app.members import get_party
 from abci_app.pool import compute_reserve, get_pool, take
+from abci_app.quotas import charge, require_assign
 from abci_app.sessions import SECP256K1
 from abci_app.state import State
 from abci_app.transactions import Tx
@@ -35,7 +34,7 @@ def check(state: State, tx: Tx) -> None:
     _check_verifier(state, message.verifier)
     _check_number(state, message)
     _check_pool(state, message.purpose == PURPOSE_LOOKUP)
-    _check_quota(state, epoch.epoch, member, message.purpose == PURPOSE_LOOKUP)
+    require_assign(state, epoch.epoch, member, message.purpose == PURPOSE_LOOKUP)
 
 
 def _check_verifier(state: State, name: str) -> None:
@@ -51,6 +50,10 @@ def _check_number(state: State, message: Assign) -> None:
         raise Rejected(Code.ACCOUNT_HAS_KEY, f"the account has {held} keys of the curve")
     if held < message.number:
         raise Rejected(Code.BAD_COUNTER, f"the account has only {held} keys of the curve")
+    # Every answer about an account lists its keys: without a bound one member could make it too big to read.
+    limit = state.need(tables.PARAMS).account_keys
+    if held >= limit:
+        raise Rejected(Code.ACCOUNT_HAS_KEY, f"an account has at most {limit} keys of a curve")
 
 
 def _check_pool(state: State, is_lookup: bool) -> None:
@@ -59,23 +62,6 @@ def _check_pool(state: State, is_lookup: bool) -> None:
         raise Rejected(Code.POOL_EMPTY, "no free key; more are being made")
     if is_lookup and pool.free <= compute_reserve(state.need(tables.PARAMS), pool):
         raise Rejected(Code.POOL_RESERVED, "the last free keys are kept for logins")
-
-
-def _current_quota(state: State, epoch: int, member: int) -> r.Quota:
-    """The member's running window; a new one begins with the first charge after the old one's end."""
-    quota = state.get(tables.quota(epoch, member))
-    window = state.need(tables.PARAMS).quota_window_ms
-    if quota is None or state.block.time_ms >= quota.window_ms + window:
-        return r.Quota(state.block.time_ms, 0, 0)
-    return quota
-
-
-def _check_quota(state: State, epoch: int, member: int, is_lookup: bool) -> None:
-    params, quota = state.need(tables.PARAMS), _current_quota(state, epoch, member)
-    lookups = params.quota * params.lookup_percent // 100
-    if quota.used >= params.quota or (is_lookup and quota.lookups >= lookups):
-        wait_ms = quota.window_ms + params.quota_window_ms - state.block.time_ms
-        raise Rejected(Code.QUOTA_EXCEEDED, f"this member's quota is used up; come back in {wait_ms} ms")
 
 
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
@@ -99,12 +85,6 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     state.put(tables.key(index), key)
     account = state.get(tables.account(message.account_id)) or _NO_ACCOUNT
     state.put(tables.account(message.account_id), r.Account((*account.keys, (SECP256K1, index))))
-    _charge(state, epoch.epoch, member, message.purpose == PURPOSE_LOOKUP)
+    charge(state, epoch.epoch, member, used=1, lookups=int(message.purpose == PURPOSE_LOOKUP))
     assigned = event("assigned", account_id=message.account_id.hex(), index=index, curve=SECP256K1, member=member)
     return index.to_bytes(8, "big"), [assigned]
-
-
-def _charge(state: State, epoch: int, member: int, is_lookup: bool) -> None:
-    quota = _current_quota(state, epoch, member)
-    charged = replace(quota, used=quota.used + 1, lookups=quota.lookups + is_lookup)
-    state.put(tables.quota(epoch, member), charged)

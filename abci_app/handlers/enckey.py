@@ -12,6 +12,7 @@ from abci_app import records as r
 from abci_app import tables
 from abci_app.events import Event
 from abci_app.members import get_party
+from abci_app.quotas import charge, require_enckey
 from abci_app.state import State
 from abci_app.transactions import Tx
 from authnet_core.crypto import pok
@@ -32,6 +33,7 @@ def check(state: State, tx: Tx) -> None:
         raise Rejected(Code.MALFORMED, f"between 1 and {MAX_KEYS} keys")
     _check_service_key(state.get(tables.enckeys(epoch.epoch, member)), message.service_key)
     _check_counters(state, epoch.epoch, member, message)
+    require_enckey(state, epoch.epoch, member)
     chain_id = state.need(tables.GENESIS).chain_id
     for counter, entry in enumerate(message.keys, start=message.first_counter):
         context = enckey_context(chain_id, epoch.epoch, counter, member)
@@ -59,6 +61,9 @@ def _check_counters(state: State, epoch: int, member: int, message: EncKey) -> N
         return
     if message.first_counter > known.last + 1:
         raise Rejected(Code.BAD_COUNTER, f"counters go on at {known.last + 1} or below")
+    # A gap would move the later keys to counters that their proofs are not for.
+    if last + 1 < known.first:
+        raise Rejected(Code.BAD_COUNTER, f"counters reach to {known.first - 1} or above")
 
 
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
@@ -76,4 +81,5 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     live = sorted(counter for counter in merged if counter >= started)
     service_key = known.service_key if known is not None else message.service_key
     state.put(slot, r.EncKeys(service_key, live[0], tuple(merged[counter] for counter in live)))
+    charge(state, epoch.epoch, member, enckeys=1)
     return b"", []

@@ -11,6 +11,7 @@ from abci_app import records as r
 from abci_app.bits import bit, parties
 from abci_app.events import Event
 from abci_app.members import get_membership
+from abci_app.quotas import charge, require_observe
 from abci_app.state import State
 from abci_app.transactions import Tx
 from authnet_core.errors import Code, DecodeError, Rejected
@@ -43,7 +44,8 @@ def check(state: State, tx: Tx) -> None:
         first_epoch.check_record(state, record.epoch)
     else:
         verifiers.check_record(state, record.verifier)
-    member = get_membership(state).index_of(tx.signer)
+    membership = get_membership(state)
+    member = membership.index_of(tx.signer)
     votes, digest = state.get(tables.votes(subject)), record_hash(message.record)
     for ballot in votes.ballots if votes is not None else ():
         if ballot.record_hash == digest and ballot.voters & bit(member):
@@ -51,6 +53,7 @@ def check(state: State, tx: Tx) -> None:
     open_votes = state.get(tables.open_votes(member))
     if open_votes and subject not in open_votes.subjects and len(open_votes.subjects) >= MAX_OPEN_VOTES:
         raise Rejected(Code.QUOTA_EXCEEDED, f"a member has at most {MAX_OPEN_VOTES} undecided observations")
+    require_observe(state, membership.epoch, member)
 
 
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
@@ -59,6 +62,7 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     record, subject = _read(message)
     membership = get_membership(state)
     member = membership.index_of(tx.signer)
+    charge(state, membership.epoch, member, observed=1)
     voters, ballots = _move_vote(state, subject, message.record, member)
     if voters.bit_count() < membership.committee.quorum:
         state.put(tables.votes(subject), r.Votes(ballots))

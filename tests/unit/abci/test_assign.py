@@ -38,6 +38,12 @@ def test_an_account_may_have_several_keys(pooled: World) -> None:
     assert [key.index for key in pooled.query(f"/account/{account(1).hex()}").keys] == [0, 1]
 
 
+def test_one_member_can_not_make_an_account_too_big_to_read(pooled: World) -> None:
+    codes = pooled.send(*(pooled.assign(1, account(1), number=number) for number in range(18)))
+    assert codes == [None] * 16 + [Code.ACCOUNT_HAS_KEY, Code.BAD_COUNTER]
+    assert len(pooled.query(f"/account/{account(1).hex()}").keys) == 16
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

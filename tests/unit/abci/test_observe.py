@@ -202,6 +202,19 @@ def test_a_removed_verifier_assigns_nothing_and_stays_removed(pooled: World) -> 
     assert one(pooled, verifier_record(version=3)).code == Code.RECORD_REFUSED
 
 
+def test_one_member_can_not_fill_blocks_with_changes_of_mind(tmp_path: Path) -> None:
+    world = World(tmp_path / "app", params={"observe_quota": 3})
+    world.block()
+    world.begin_epoch()
+    for version in (1, 2, 3):
+        assert one(world, verifier_record(version=version)).code is None
+    assert one(world, verifier_record(version=4)).code == Code.QUOTA_EXCEEDED
+    assert one(world, verifier_record(version=3)).code == Code.ALREADY_VOTED
+    world.block(step_ms=60_000)
+    assert one(world, verifier_record(version=4)).code is None
+    world.app.close()
+
+
 def test_open_votes_are_bounded_and_freed(world: World) -> None:
     def named(number: int) -> wire.Record:
         audience = wire.Audience(aud=f"aud{number}", mode="bound")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,29 @@ def test_started_counters_are_gone(dealing: World) -> None:
     assert enckey(dealing, 1, 0, 2, service_key=b"") == Code.BAD_COUNTER
     assert enckey(dealing, 1, 1, 3) is None
     assert dealing.query("/enckeys").members[0].first == 2
+
+
+def test_enckeys_leave_no_gap_below(world: World) -> None:
+    """A gap would shift the later keys to counters that their proofs are not for."""
+    assert enckey(world, 1, 20, 4, service_key=pub(secret("service", 1))) is None
+    assert enckey(world, 1, 0, 19) == Code.BAD_COUNTER
+    assert enckey(world, 1, 0, 20) is None
+    view = world.query("/enckeys").members[0]
+    assert (view.first, view.last) == (0, 23)
+
+
+def test_one_member_can_not_fill_blocks_with_enckeys(tmp_path: Path) -> None:
+    """Each costs every node up to 32 proofs, again and again."""
+    world = World(tmp_path / "app", params={"enckey_quota": 3})
+    world.block()
+    world.begin_epoch()
+    for count in (1, 2, 3):
+        assert enckey(world, 1, 0, count) is None
+    assert enckey(world, 1, 0, 4) == Code.QUOTA_EXCEEDED
+    assert enckey(world, 2, 0, 4) is None, "the others may go on"
+    world.block(step_ms=60_000)
+    assert enckey(world, 1, 0, 5) is None
+    world.app.close()
 
 
 def test_enckeys_of_the_observers_are_too_early(fresh: World) -> None:
