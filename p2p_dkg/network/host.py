@@ -72,6 +72,10 @@ def require_free(address: Multiaddr) -> None:
             raise ConfigError(f"p2p.listen: can not listen at {address}: {error.strerror}") from None
 
 
+class DialFailed(Exception):
+    """No stream to a peer. The text is the type of what went wrong."""
+
+
 class _Gate(INotifee):  # type: ignore[misc]
     """Closes every connection with a peer id that is not allowed, as soon as it is up."""
 
@@ -137,7 +141,14 @@ class PeerHost:
             yield
 
     async def dial(self, peer_id: str, address: str) -> INetStream:
-        """A fresh stream to exactly this peer at exactly this address. Raises any of libp2p's errors, or TooSlow."""
+        """A fresh stream to exactly this peer at exactly this address. Raises DialFailed."""
+        try:
+            return await self._dial(peer_id, address)
+        except Exception as error:
+            # Peer id and address are what another operator wrote into the registry: they may be no such thing at all.
+            raise DialFailed(type(error).__name__) from None
+
+    async def _dial(self, peer_id: str, address: str) -> INetStream:
         peer, network = ID.from_string(peer_id), self._host.get_network()
         store = self._host.get_peerstore()
         # A failed dial blacklists the peer for a minute, and a stale address can hide the right one.
@@ -152,7 +163,10 @@ class PeerHost:
     async def hang_up(self, peer_id: str) -> None:
         """Close every connection with a peer."""
         with trio.move_on_after(1):
-            await self._host.get_network().close_peer(ID.from_string(peer_id))
+            try:
+                await self._host.get_network().close_peer(ID.from_string(peer_id))
+            except Exception as error:
+                _log.debug("peer.hang_up_failed", reason=type(error).__name__)
 
     async def _handle_stream(self, stream: INetStream) -> None:
         peer = str(stream.muxed_conn.peer_id)

@@ -18,7 +18,7 @@ from authnet_core.protocol.dkg.messages import Bundle, PointList
 from authnet_runtime.logs import get_logger
 from p2p_dkg.network import counters
 from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, decode, encode
-from p2p_dkg.network.host import PeerHost
+from p2p_dkg.network.host import DialFailed, PeerHost
 from p2p_dkg.network.limits import Outbox, TokenBucket
 
 HEARTBEAT_S = 2.0
@@ -68,7 +68,7 @@ class FrameStream:
         try:
             with trio.fail_after(WRITE_S):
                 await self._stream.write(len(raw).to_bytes(4, "big") + raw)
-        except (BaseLibp2pError, OSError) as error:
+        except (BaseLibp2pError, OSError, ValueError) as error:
             raise LinkBroken(type(error).__name__) from None
 
     async def close(self) -> None:
@@ -77,7 +77,7 @@ class FrameStream:
             scope.shield = True
             try:
                 await self._stream.reset()
-            except (BaseLibp2pError, OSError):
+            except (BaseLibp2pError, OSError, ValueError):
                 return
 
     async def _exactly(self, size: int) -> bytes:
@@ -85,7 +85,7 @@ class FrameStream:
             try:
                 with trio.fail_after(SILENCE_S):
                     chunk = await self._stream.read(_READ)
-            except (BaseLibp2pError, OSError) as error:
+            except (BaseLibp2pError, OSError, ValueError) as error:
                 raise LinkBroken(type(error).__name__) from None
             if not chunk:
                 raise LinkBroken("end of stream")
@@ -132,8 +132,8 @@ class Link:
         while True:
             try:
                 stream = await self._host.dial(self.peer.peer_id, self.peer.address)
-            except (BaseLibp2pError, OSError, trio.TooSlowError, ExceptionGroup) as error:
-                _log.debug("peer.dial_failed", peer=self.peer.index, reason=type(error).__name__)
+            except DialFailed as error:
+                _log.debug("peer.dial_failed", peer=self.peer.index, reason=str(error))
             else:
                 if await self.talk(stream):
                     failures = 0
