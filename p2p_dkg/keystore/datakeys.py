@@ -6,6 +6,7 @@ What a data key sealed is unreadable once its file is gone, whoever kept a copy 
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 from p2p_dkg.keystore.files import overwrite_and_remove, read_file, write_durably
@@ -18,6 +19,7 @@ class DataKey:
     def __init__(self, master: Box, path: Path, name: str, domain: str) -> None:
         self._master, self._path, self._name, self._domain = master, path, name, domain
         self._box: Box | None = None
+        self._lock = threading.Lock()
 
     def exists(self) -> bool:
         """Whether the key was made and not yet erased."""
@@ -34,12 +36,13 @@ class DataKey:
 
     def load_or_create(self) -> Box:
         """The box of this key; a new key is on disk before it is used."""
-        box = self.load()
-        if box is None:
-            key = os.urandom(KEY_BYTES)
-            write_durably(self._path, self._master.seal(self._name, key))
-            self._box = box = Box(key, self._domain)
-        return box
+        with self._lock:  # two threads that both make one would leave files that the other's key sealed
+            box = self.load()
+            if box is None:
+                key = os.urandom(KEY_BYTES)
+                write_durably(self._path, self._master.seal(self._name, key))
+                self._box = box = Box(key, self._domain)
+            return box
 
     def erase(self) -> None:
         """Crypto-shred everything under this key."""

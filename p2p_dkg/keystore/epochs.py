@@ -6,12 +6,13 @@ A batch is one file, so one key's share costs one read; a few open batches are r
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
 from authnet_core.crypto.secp256k1 import Q
 from p2p_dkg.keystore.datakeys import DataKey
-from p2p_dkg.keystore.files import damaged, make_folder, read_file, write_durably
+from p2p_dkg.keystore.files import damaged, make_folder, overwrite_and_remove, read_file, write_durably
 from p2p_dkg.keystore.identity import SecretSigner
 from p2p_dkg.keystore.sealing import Box
 from p2p_dkg.keystore.waiting import WaitingKeys
@@ -32,6 +33,7 @@ class EpochFiles:
         self._label = f"epochs/{epoch}"
         self._key = DataKey(master, folder / "epoch.key", f"{self._label}/epoch.key", chain_id)
         self._cache: OrderedDict[bytes, bytes] = OrderedDict()
+        self._lock = threading.Lock()
         self._held = {bytes.fromhex(entry.name) for entry in self._batches.iterdir()}
         self.waiting = WaitingKeys(master, folder, chain_id, epoch)
         self._service: SecretSigner | None = None
@@ -59,6 +61,13 @@ class EpochFiles:
         self._remember(sid, rows)
         self._held.add(sid)
 
+    def drop_batch(self, sid: bytes) -> None:
+        """Erase a batch that belongs to no key on chain. Nothing happens if there is none."""
+        with self._lock:
+            self._held.discard(sid)
+            self._cache.pop(sid, None)
+        overwrite_and_remove(self._batches / sid.hex())
+
     def holds(self, sid: bytes) -> bool:
         """Whether the batch of a session is on disk."""
         return sid in self._held
@@ -78,10 +87,11 @@ class EpochFiles:
 
     def batch(self, sid: bytes) -> bytes | None:
         """All rows of a session's batch."""
-        rows = self._cache.get(sid)
-        if rows is not None:
-            self._cache.move_to_end(sid)
-            return rows
+        with self._lock:
+            rows = self._cache.get(sid)
+            if rows is not None:
+                self._cache.move_to_end(sid)
+                return rows
         if sid not in self._held or (box := self._key.load()) is None:
             return None
         sealed = read_file(self._batches / sid.hex())
@@ -92,9 +102,10 @@ class EpochFiles:
         return rows
 
     def _remember(self, sid: bytes, rows: bytes) -> None:
-        self._cache[sid] = rows
-        if len(self._cache) > _CACHED_BATCHES:
-            self._cache.popitem(last=False)
+        with self._lock:
+            self._cache[sid] = rows
+            if len(self._cache) > _CACHED_BATCHES:
+                self._cache.popitem(last=False)
 
     def erase(self) -> None:
         """Crypto-shred the epoch: shares, nonces, service key and unused encryption keys."""

@@ -6,6 +6,7 @@ the node then keeps out of every session opened before (dkg.md "Crash"), since i
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -57,6 +58,7 @@ class Keystore:
         self.identity = SecretSigner(keys.identity)
         self._sessions: dict[bytes, SessionFiles] = {}
         self._epochs: dict[int, EpochFiles] = {}
+        self._lock = threading.Lock()
         self._chain_id = ""
         for name in _FOLDERS:
             make_folder(folder / name)
@@ -92,11 +94,12 @@ class Keystore:
 
     def session(self, sid: bytes) -> SessionFiles:
         """The files of a session; nothing is written before the first `put`."""
-        files = self._sessions.get(sid)
-        if files is None:
-            folder = self.folder / "sessions" / sid.hex()
-            files = self._sessions[sid] = SessionFiles(self._master, folder, self._bound(), sid)
-        return files
+        with self._lock:
+            files = self._sessions.get(sid)
+            if files is None:
+                folder = self.folder / "sessions" / sid.hex()
+                files = self._sessions[sid] = SessionFiles(self._master, folder, self._bound(), sid)
+            return files
 
     def has_session(self, sid: bytes) -> bool:
         """Whether a session has a folder here."""
@@ -109,15 +112,17 @@ class Keystore:
     def forget_session(self, sid: bytes) -> None:
         """Crypto-shred a session and remove its folder."""
         self.session(sid).erase_all()
-        del self._sessions[sid]
+        with self._lock:
+            self._sessions.pop(sid, None)
 
     def epoch(self, epoch: int) -> EpochFiles:
         """The files of an epoch."""
-        files = self._epochs.get(epoch)
-        if files is None:
-            folder = self.folder / "epochs" / str(epoch)
-            files = self._epochs[epoch] = EpochFiles(self._master, folder, self._bound(), epoch)
-        return files
+        with self._lock:  # two objects for one epoch would each rewrite the waiting keys from a view of their own
+            files = self._epochs.get(epoch)
+            if files is None:
+                folder = self.folder / "epochs" / str(epoch)
+                files = self._epochs[epoch] = EpochFiles(self._master, folder, self._bound(), epoch)
+            return files
 
     def epochs(self) -> list[int]:
         """Epochs this node has a folder for."""

@@ -6,6 +6,7 @@ old one.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from p2p_dkg.keystore.datakeys import DataKey
@@ -22,6 +23,7 @@ class WaitingKeys:
         self._master, self._folder, self._chain_id = master, folder, chain_id
         self._label = f"epochs/{epoch}/waiting"
         self._generation, self._secrets = self._load()
+        self._lock = threading.Lock()
 
     @property
     def secrets(self) -> dict[int, bytes]:
@@ -30,12 +32,14 @@ class WaitingKeys:
 
     def put(self, secrets: dict[int, bytes]) -> None:
         """Add keys; durable when this returns."""
-        self._rewrite({**self._secrets, **secrets})
+        with self._lock:
+            self._rewrite({**self._secrets, **secrets})
 
     def discard(self, counters: set[int]) -> None:
         """Erase keys for good."""
-        if counters & self._secrets.keys():
-            self._rewrite({c: s for c, s in self._secrets.items() if c not in counters})
+        with self._lock:
+            if counters & self._secrets.keys():
+                self._rewrite({c: s for c, s in self._secrets.items() if c not in counters})
 
     def _generations(self) -> list[int]:
         names = (entry.name for entry in self._folder.glob("waiting-*.box"))

@@ -29,7 +29,9 @@ class SessionShelves:
 
     def erase(self, shelf: Shelf) -> None:
         """Crypto-shred a shelf."""
-        if shelf is not Shelf.KEPT:
+        if shelf is Shelf.KEPT:
+            self._epoch.drop_batch(self._session.sid)
+        else:
             self._session.erase(_GROUPS[shelf])
 
     def load(self) -> dict[str, bytes]:
