@@ -27,7 +27,7 @@ up: setup ## start a local network: NODES=5 PORT=8788
 	@$(AUTHNET) localnet up $(NETWORK)
 
 down: ## stop it; its folder stays, `make up` resumes it
-	@$(AUTHNET) localnet down
+	@if [ -x $(AUTHNET) ]; then $(AUTHNET) localnet down; fi
 
 status: ## what the local network is doing
 	@$(AUTHNET) localnet status

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, ask_daemon
-from authnet.output import Output, reporting
+from authnet.output import SCHEMA, Output, reporting
+from authnet_core.protocol.committee import Committee
+from authnet_runtime.rpc_once import query_once
 
 WORD = {
     "generation": "key generation stops",
@@ -20,10 +23,65 @@ def register(parent: typer.Typer) -> None:
     parent.command()(status)
 
 
-def status(dir: Dir = DEFAULT_DIR, json: Json = False) -> None:
+def status(
+    dir: Dir = DEFAULT_DIR,
+    node: Annotated[Path | None, typer.Option("--node", help="A node's node.toml instead.")] = None,
+    json: Json = False,
+) -> None:
     """The network, its nodes, and how many of them may still be lost."""
     with reporting(Output(json)) as out:
-        show(out, ask_daemon(dir, "status"))
+        if node is None:
+            show(out, ask_daemon(dir, "status"))
+        else:
+            show_node(out, node_view(node.resolve().parent))
+
+
+def node_view(folder: Path) -> dict[str, Any]:
+    """The network as one node's chain describes it; who is up is not known there, who holds shares is."""
+    read = folder / "run" / "read.sock"
+    chain = query_once(read, "/status")
+    epoch = query_once(read, "/epoch/current")
+    retained = query_once(read, "/sessions/retained")
+    size = Committee.of(len(epoch["members"]) or len(chain["observers"]))
+    holding = sum(
+        all(member["index"] in session["holders"] for session in retained) for member in epoch["members"]
+    )
+    return {
+        "schema": SCHEMA,
+        "network_id": chain["network_id"],
+        "chain_id": chain["chain_id"],
+        "height": chain["height"],
+        "app_hash": chain["app_hash"],
+        "epoch": chain["epoch"],
+        "n": size.n,
+        "k": size.k,
+        "t": size.t,
+        "pool": query_once(read, "/pool"),
+        "holding": holding,
+        "can_lose": {
+            "generation": size.n - size.quorum,
+            "two_round": max(0, min(size.n - size.quorum, holding - size.k)),
+            "one_round": max(0, holding - size.k),
+        },
+        "works": {"generation": True, "two_round": holding >= size.k, "one_round": holding >= size.k},
+    }
+
+
+def show_node(out: Output, found: dict[str, Any]) -> None:
+    """Print what one node knows."""
+    if out.json:
+        out.emit(found)
+        return
+    pool = found["pool"]
+    fields = {
+        "network": f"{found['network_id']}, epoch {found['epoch']}, n={found['n']} k={found['k']} t={found['t']}",
+        "chain": f"height {found['height']}, app hash {found['app_hash'][:12]}",
+        "pool": f"{pool['free']} free, {pool['assigned']} assigned, {pool['short']} not yet held by all",
+        "holders": f"{found['holding']} of {found['n']} members hold the shares of every session",
+    }
+    out.fields("", fields)
+    for what, text in WORD.items():
+        typer.echo(_loss(found, what, text))
 
 
 def show(out: Output, found: dict[str, Any]) -> None:

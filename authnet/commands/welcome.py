@@ -86,7 +86,7 @@ def welcome(out: Output, status: dict[str, Any]) -> None:
         "node 1": f"{first['api']}/sss/jrpc  (others: {', '.join(node['api'] for node in status['nodes'][1:])})",
         "Ethereum": f"{status['eth']['rpc']}, registry {status['eth']['registry']}",
         "logs": f"{status['dir']}/node*/logs",
-        "keys ready": f"{status['pool']['free']} free, more are being made up to {status['pool']['high']}",
+        "keys ready": _keys(status["pool"]),
         "can lose": f"{status['can_lose']['two_round']} node(s) for two-round logins, "
         f"{status['can_lose']['one_round']} for one-round logins",
     }
@@ -94,6 +94,11 @@ def welcome(out: Output, status: dict[str, Any]) -> None:
     where = _dir_option(status["dir"])
     out.table("\nThings to try", ("", ""), [(f"{text}:", f"{_program()} {words}{where}") for text, words in TRY])
     out.note("All processes run as one user here; a real node gives each its own. For development only.")
+
+
+def _keys(pool: dict[str, int]) -> str:
+    more = f", more are being made up to {pool['high']}" if pool["free"] < pool["high"] else ""
+    return f"{pool['free']} free{more}"
 
 
 def _program() -> str:
