@@ -45,7 +45,7 @@ def _deal_on_disk(state: State) -> tuple[list[Effect], Dealing]:
 
 def reopen_stored(state: State, picture: Picture) -> list[Effect]:
     """Shares from bundles that an earlier life stored. An ACKed share is on disk in its own right until FINAL."""
-    if not state.ek or state.batch is not None:
+    if not state.ek or state.has_result:
         return []
     reopened = state.held.reopen(state.params, state.me, picture.deals, bytes(state.ek))
     if picture.phase is Phase.FINAL:

@@ -50,7 +50,7 @@ def _has_right_size(state: State, message: Bundle | PointList) -> bool:
 
 def _is_expected(state: State, sender: Party, message: Bundle | PointList) -> bool:
     """Not held yet, not convicted, and from the dealer or from a peer that was asked."""
-    if state.batch is not None or Shelf.RETAINED in state.erased:
+    if state.has_result or Shelf.RETAINED in state.erased:
         return False
     dealer, held = message.dealer, state.held
     if isinstance(message, Bundle):
@@ -99,7 +99,7 @@ def _bundle_stores(state: State, picture: Picture, bundle: Bundle) -> list[Store
 
 def missing_bundles(state: State, picture: Picture) -> list[Party]:
     """Dealers whose bundle this node needs and may still get."""
-    if not state.ek or state.batch is not None or picture.phase is Phase.ABANDONED:
+    if not state.ek or state.has_result or picture.phase is Phase.ABANDONED:
         return []
     if picture.phase is Phase.DEAL and state.barred:
         return []
@@ -109,7 +109,7 @@ def missing_bundles(state: State, picture: Picture) -> list[Party]:
 
 def missing_lists(state: State, picture: Picture) -> list[Party]:
     """Dealers of Q whose list this node needs and may still get."""
-    if not picture.may_reveal or state.batch is not None:
+    if not picture.may_reveal or state.has_result:
         return []
     refused = state.held.lists.keys() | state.held.bad_lists
     return [i for i in picture.q if i not in refused]

@@ -1,7 +1,7 @@
 """Steps 4 to 8 of a session: reveal, open, compute, FINAL or HAVE, KEYS, erase. Functions of state and view."""
 
 from authnet_core.protocol.dkg import keys, opening, records
-from authnet_core.protocol.dkg.batch import compute_batch
+from authnet_core.protocol.dkg.batch import Batch, compute_batch
 from authnet_core.protocol.dkg.effects import Done, Effect, Outcome, Send, Shelf, Submit
 from authnet_core.protocol.dkg.messages import Final, Have, Opened
 from authnet_core.protocol.dkg.picture import Phase, Picture, bit
@@ -58,10 +58,15 @@ def tell_opened(state: State, picture: Picture, *, at_once: bool = False) -> lis
 def compute_if_complete(state: State, picture: Picture) -> list[Effect]:
     """Steps 5 and 7, and both records stored, as soon as shares and lists of all of Q are held."""
     complete = all(i in state.held.plains and i in state.held.points for i in picture.q)
-    if state.batch is not None or not picture.may_reveal or not complete or not state.ek:
+    if state.has_result or not picture.may_reveal or not complete or not state.ek:
         return []
     state.batch = compute_batch(state.params, picture.q, state.held.plains, state.held.points)
-    return state.batch.stores()
+    return [] if is_conflict(state.batch, picture) else state.batch.stores()
+
+
+def is_conflict(batch: Batch, picture: Picture) -> bool:
+    """Whether n-t members signed other keys than these."""
+    return picture.phase is Phase.FINAL and batch.keys.root.hex() != picture.root
 
 
 def sign_final(state: State, picture: Picture) -> list[Effect]:
@@ -76,8 +81,9 @@ def settle(state: State, picture: Picture) -> list[Effect]:
     effects = state.set_timer(GRACE_TIMER, state.timing.grace)
     if state.batch is None:
         return effects
-    if state.batch.keys.root.hex() != picture.root:
-        return effects + _done(state, Outcome.CONFLICT)
+    if is_conflict(state.batch, picture):
+        # Such shares open no key on chain: they must not be served. Bundles and lists stay, for the operator.
+        return effects + state.erase(Shelf.KEPT) + _done(state, Outcome.CONFLICT)
     if state.me not in picture.holders and picture.finals.get(state.me) != picture.root:
         effects += state.submit(picture, Have(state.params.sid))
     effects += _done(state, Outcome.HELD)

@@ -158,6 +158,11 @@ class State:
         return picture.height > self.ended_at
 
     @property
+    def has_result(self) -> bool:
+        """Whether the batch is computed, or was and is burnt."""
+        return self.batch is not None or Shelf.KEPT in self.erased
+
+    @property
     def is_active(self) -> bool:
         """Whether this node may take part before the session is final."""
         return not self.barred and self.picture is not None and self.picture.phase is not Phase.ABANDONED

@@ -147,6 +147,24 @@ def test_another_final_root_than_ours_is_a_conflict_and_never_have() -> None:
     effects = session.on_chain(chain.view())
     assert pick(effects, Done) == [Done(Outcome.CONFLICT)]
     assert submits(effects) == []
+    assert pick(effects, Erase) == [Erase(Shelf.KEPT)]
+    assert session.batch is None
+    chain.block(7_000, [])
+    effects = session.on_chain(chain.view())
+    assert not [e for e in effects if not isinstance(e, SetTimer)]
+    assert session.missing == ()
+
+
+def test_shares_of_another_final_root_are_not_stored_again_after_a_restart() -> None:
+    chain = chain_with("opened")
+    chain.block(6_000, [(j, Final(SID, filled(1))) for j in (2, 3, 4, 5)])
+    durable = {f"bundle/{i}": b"".join(GOOD[i].bundle.ciphertexts) for i in PARAMS.parties}
+    durable |= {f"list/{i}": GOOD[i].points.salt + GOOD[i].points.points64 for i in PARAMS.parties}
+    effects = machine(3, durable).on_chain(chain.view())
+    assert pick(effects, Store) == []
+    assert pick(effects, Erase) == [Erase(Shelf.KEPT)]
+    assert pick(effects, Done) == [Done(Outcome.CONFLICT)]
+    assert submits(effects) == []
 
 
 def held_session() -> tuple[Session, ModelChain, list[Effect]]:
