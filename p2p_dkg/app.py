@@ -110,7 +110,8 @@ class Keeper:
                 await stack.enter_async_context(self._comet)
                 nursery.start_soon(self._watch.run)
                 await self._runner.bind(self._config.toml.node.network_id)
-                nursery.start_soon(self._watch.check_history, self._comet)
+                # Before anything is signed, released or remembered on a chain that may be another one.
+                await self._watch.check_history(self._comet)
                 login = await to_thread.run_sync(self._open_login)
                 api.update(login.handlers())
                 nursery.start_soon(login.run)

@@ -77,10 +77,11 @@ class Driver:
         self._fresh = False
         self._messages: deque[tuple[int, Message]] = deque()
         self._deadlines: dict[str, float] = {}
+        self._missing: tuple[str, ...] = ()
         self._wake = trio.Event()
         self.outcome = ""
         self.used_at = math.inf
-        """Set by whoever starts it: it is made in a thread, where trio has no clock."""
+        """When a member last asked or sent; set at the start, since it is made in a thread, where trio has no clock."""
 
     def see(self, view: SessionView) -> None:
         """Take the chain's record of the session."""
@@ -113,33 +114,43 @@ class Driver:
             "sid": self.sid.hex(),
             "phase": view.phase if view is not None else "",
             "h0": view.h0 if view is not None else 0,
-            "missing": list(self.machine.missing),
+            "missing": list(self._missing),
             "outcome": self.outcome,
         }
 
     async def run(self) -> None:
         """Work until nothing is left to do or to serve."""
+        self.used_at = trio.current_time()
         while not self.machine.closed:
             call = self._next_input()
             if call is None:
                 await self._sleep()
                 continue
-            effects = await to_thread.run_sync(_timed, call, limiter=self._around.threads)
+            effects = await to_thread.run_sync(self._step, call, limiter=self._around.threads)
             await self._carry_out(effects)
+
+    def _step(self, call: Callable[[], list[Effect]]) -> list[Effect]:
+        """One input, in a thread. What `status` shows is taken here too: the machine is for one thread at a time."""
+        effects = _timed(call)
+        self._missing = self.machine.missing
+        return effects
 
     def _next_input(self) -> Callable[[], list[Effect]] | None:
         if self._fresh and self.view is not None:
             view, self._fresh = self.view, False
             return lambda: self.machine.on_chain(view)
+        # Before messages: a peer that never stops sending must not keep this node from asking others and from acking.
+        if (name := self._due_timer()) is not None:
+            del self._deadlines[name]
+            return lambda: self.machine.on_timer(name)
         if self._messages:
             sender, message = self._messages.popleft()
             return lambda: self.machine.handle(sender, message)
-        now = trio.current_time()
-        for name, deadline in self._deadlines.items():
-            if deadline <= now:
-                del self._deadlines[name]
-                return lambda: self.machine.on_timer(name)
         return None
+
+    def _due_timer(self) -> str | None:
+        now = trio.current_time()
+        return next((name for name, deadline in self._deadlines.items() if deadline <= now), None)
 
     async def _sleep(self) -> None:
         self._wake = trio.Event()

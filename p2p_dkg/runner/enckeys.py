@@ -42,12 +42,13 @@ class EncKeyPoster:
         self._chain_id, self._member = chain_id, member
         self._not_before = 0
         self._replace = False
+        self._fresh: dict[int, bytes] = {}
         self.is_settled = False
         """Whether the chain showed enough keys at the last look."""
 
     def replace_all(self) -> None:
         """After a restore: what is announced may be known to this disk no more."""
-        self._replace = True
+        self._replace, self._fresh, self.is_settled = True, {}, False
 
     async def check(self, height: int) -> None:
         """Post if fewer than 8 usable keys wait, or the disk does not have what the chain names."""
@@ -81,8 +82,12 @@ class EncKeyPoster:
         """Draw and store secrets for 32 counters; what the disk has already is used again."""
         service = self._files.service(create=True)
         waiting = self._files.waiting
-        known = {} if self._replace else waiting.secrets
+        stored = waiting.secrets
+        # A replacement is drawn once: an attempt that seemed lost may still come on chain.
+        known = self._fresh if self._replace else stored
         secrets = {c: known.get(c) or draw_secret() for c in range(first, first + AHEAD)}
-        waiting.put({c: s for c, s in secrets.items() if known.get(c) != s})
+        if self._replace:
+            self._fresh = secrets
+        waiting.put({c: s for c, s in secrets.items() if stored.get(c) != s})
         entries = [make_entry(self._chain_id, self._files.epoch, self._member, c, s) for c, s in secrets.items()]
         return entries, b"" if service is None else service.pub

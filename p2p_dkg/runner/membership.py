@@ -59,6 +59,11 @@ class Membership:
         if self._poster is not None and (at_once or not self._poster.is_settled):
             await self._poster.check(height)
 
+    def replace_keys(self) -> None:
+        """Announce all waiting keys anew: the chain names one that this disk does not have."""
+        if self._poster is not None:
+            self._poster.replace_all()
+
     def _enter(self, epoch: EpochView) -> None:
         own = self._keystore.identity.pub.hex()
         index = next((member.index for member in epoch.members if member.identity == own), None)

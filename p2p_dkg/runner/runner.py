@@ -51,7 +51,9 @@ class Runner:
                 status = await self._chain.query("/status", StatusView)
             except AuthnetError:
                 status = None
-            if status is not None:
+            # A restored disk counts from the height it came back at, so that must not be an older one.
+            is_old = self._keystore.place.born_height is None and self._watch.is_behind
+            if status is not None and not is_old:
                 break
             note = await self._watch.next_block()
         if status.network_id != network_id:

@@ -14,7 +14,7 @@ from anyio import to_thread
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.dkg.machine import Session
-from authnet_core.protocol.dkg.messages import Message, WantBundle, WantList
+from authnet_core.protocol.dkg.messages import CHUNK_KEYS, Message, WantBundle, WantList
 from authnet_core.protocol.dkg.picture import params_of
 from authnet_core.protocol.views import SessionView
 from authnet_runtime.chain import BlockNote, ChainReader
@@ -27,6 +27,8 @@ from p2p_dkg.runner.membership import Membership
 from p2p_dkg.runner.records import SessionShelves
 
 PARK_S = 120.0
+MAX_ASKED = 64
+"""Machines above which members' questions open no more: each has all bundles of its session in memory."""
 _OVER = ("final", "abandoned")
 _log = get_logger("session")
 
@@ -41,6 +43,8 @@ class Sessions:
         self._opening: set[bytes] = set()
         self._broken: set[bytes] = set()
         self._early = EarlyMessages()
+        self._asked: set[bytes] = set()
+        self._now_ms = 0
         self._nursery: trio.Nursery | None = None
         self.draining = False
         """Whether no new session is joined."""
@@ -67,7 +71,10 @@ class Sessions:
             driver.take(sender, message)
             return
         self._early.keep(sender, message)
-        if isinstance(message, WantBundle | WantList) and self._keystore.has_session(message.sid):
+        if not isinstance(message, WantBundle | WantList) or len(self._drivers) >= MAX_ASKED:
+            return
+        if self._keystore.has_session(message.sid):
+            self._asked.add(message.sid)
             self.on_question(message.sid)
 
     async def offer(self, view: SessionView) -> None:
@@ -91,9 +98,10 @@ class Sessions:
 
     def ring_retained(self, note: BlockNote) -> None:
         """Tell machines whose RETAIN is over in block time."""
+        self._now_ms = note.time_ms
         for driver in self._drivers.values():
             view = driver.view
-            if view is not None and view.final_ms and view.final_ms + self._membership.retain_ms <= note.time_ms:
+            if view is not None and self._is_retain_over(view):
                 driver.ring("retain")
 
     def park(self) -> None:
@@ -109,15 +117,28 @@ class Sessions:
         if view.phase == "abandoned":
             return has_files
         if view.phase == "final":
-            is_held = self._keystore.epoch(view.epoch).holds(sid)
-            return has_files or (not is_held and self._membership.index not in view.holders)
+            if has_files:
+                return sid in self._asked or not self._only_serves(sid, view)
+            return not self._keystore.epoch(view.epoch).holds(sid) and self._membership.index not in view.holders
         if self.draining and not has_files:
             return False
         born = self._keystore.place.born_height
         return born is not None and view.h0 > born
 
+    def _only_serves(self, sid: bytes, view: SessionView) -> bool:
+        """Whether a final session is done here but for others that catch up: it needs no machine until they ask."""
+        is_held = self._keystore.epoch(view.epoch).holds(sid) and self._membership.index in view.holders
+        is_posted = len(view.chunks) * CHUNK_KEYS >= view.count
+        is_missed = len(view.holders) < len(view.eks)
+        is_erased = not self._keystore.session(sid).has(BRIEF)
+        return is_held and is_posted and is_missed and is_erased and not self._is_retain_over(view)
+
+    def _is_retain_over(self, view: SessionView) -> bool:
+        return bool(view.final_ms) and view.final_ms + self._membership.retain_ms <= self._now_ms
+
     async def _open(self, sid: bytes, view: SessionView) -> Driver | None:
         self._opening.add(sid)
+        self._asked.discard(sid)
         try:
             driver = await to_thread.run_sync(self._construct, sid, view)
         except (ValueError, AuthnetError) as error:
@@ -146,7 +167,10 @@ class Sessions:
         shelves = SessionShelves(self._keystore.session(sid), self._keystore.epoch(view.epoch))
         secret = shelves.take_encryption_key(view.counter, params.eks[me - 1])
         durable = shelves.load()
+        if secret is None and params.eks[me - 1] and view.phase not in _OVER:
+            self._membership.replace_keys()  # this session goes on without us, the next ones need not
         if view.phase in _OVER and secret is None and not durable:
+            self._keystore.forget_session(sid)  # a crash in the midst of erasing leaves an empty folder
             return None  # announced no key for it, or it is on another disk: short until the next refresh
         machine = Session(params, me, secret, os.urandom(32), durable)
         return Driver(params, machine, shelves, self._around)

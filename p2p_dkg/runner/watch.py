@@ -92,6 +92,8 @@ class ChainWatch:
             return
         while True:
             note = await self.first()
+            if note.height == seen.height:
+                return  # compared when it came in
             if note.height > seen.height and await self._agrees(comet, seen):
                 return
             if note.height < seen.height:
