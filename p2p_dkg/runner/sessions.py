@@ -1,6 +1,7 @@
 """The sessions this node has a running machine for: opened when there is work in them, fed, and let go.
 
-One broken session must not take the node's logins with it: it is set aside until the next start.
+One broken session must not take the node's logins with it: it is set aside for a minute and then built anew from
+what is on disk, as after a restart, so that it is also erased when its time comes.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from p2p_dkg.runner.membership import Membership
 from p2p_dkg.runner.records import SessionShelves
 
 PARK_S = 120.0
+BROKEN_S = 60.0
 MAX_ASKED = 64
 """Machines above which members' questions open no more: each has all bundles of its session in memory."""
 _OVER = ("final", "abandoned")
@@ -41,7 +43,7 @@ class Sessions:
         self._drivers: dict[bytes, Driver] = {}
         self._scopes: dict[bytes, trio.CancelScope] = {}
         self._opening: set[bytes] = set()
-        self._broken: set[bytes] = set()
+        self._broken: dict[bytes, float] = {}
         self._early = EarlyMessages()
         self._asked: set[bytes] = set()
         self._now_ms = 0
@@ -62,7 +64,10 @@ class Sessions:
 
     def is_known(self, sid: bytes) -> bool:
         """Whether a session is being worked on, or set aside as broken."""
-        return sid in self._drivers or sid in self._broken
+        return sid in self._drivers or self._is_broken(sid)
+
+    def _is_broken(self, sid: bytes) -> bool:
+        return trio.current_time() - self._broken.get(sid, -BROKEN_S) < BROKEN_S
 
     async def take_message(self, sender: int, message: Message) -> None:
         """A member's message: to its session, or kept for a moment if the session is not known yet."""
@@ -81,7 +86,8 @@ class Sessions:
         """Feed a session's driver, opening one if this node has work in it."""
         sid = bytes.fromhex(view.sid)
         driver = self._drivers.get(sid)
-        if driver is None and sid not in self._broken | self._opening and self._concerns(sid, view):
+        is_free = driver is None and sid not in self._opening and not self._is_broken(sid)
+        if is_free and self._concerns(sid, view):
             driver = await self._open(sid, view)
         if driver is not None:
             driver.see(view)
@@ -142,7 +148,7 @@ class Sessions:
         try:
             driver = await to_thread.run_sync(self._construct, sid, view)
         except (ValueError, AuthnetError) as error:
-            self._broken.add(sid)
+            self._broken[sid] = trio.current_time()
             _log.error("session.not_opened", sid=sid.hex(), error=type(error).__name__)
             return None
         finally:
@@ -182,7 +188,7 @@ class Sessions:
                 await driver.run()
                 await to_thread.run_sync(self._keystore.forget_session, sid)
         except (ValueError, RuntimeError, LookupError, AuthnetError) as error:
-            self._broken.add(sid)
+            self._broken[sid] = trio.current_time()
             _log.error("session.broken", sid=sid.hex(), error=type(error).__name__, where=_place(error))
         finally:
             self._drivers.pop(sid, None)

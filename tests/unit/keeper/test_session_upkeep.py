@@ -186,6 +186,31 @@ def test_a_final_session_with_something_to_do_gets_its_machine(
     assert opened == [SID]
 
 
+def test_a_broken_session_is_tried_again_after_a_while_and_not_before(keystore: Keystore) -> None:
+    tries: list[float] = []
+
+    async def main() -> None:
+        hold(keystore)
+        sessions = make_sessions(keystore, [])
+
+        def construct(_: bytes, __: SessionView) -> None:
+            tries.append(0)
+            raise ValueError("not a stored bundle")
+
+        sessions._construct = construct  # type: ignore[method-assign, assignment]
+        view = final_view(phase="abandoned")
+        for _ in range(5):
+            await sessions.offer(view)
+            assert sessions.is_known(SID)
+        assert len(tries) == 1
+        sessions._broken[SID] -= sessions_module.BROKEN_S
+        assert not sessions.is_known(SID)
+        await sessions.offer(view)
+        assert len(tries) == 2
+
+    trio.run(main)
+
+
 def test_questions_open_no_more_than_so_many_machines(keystore: Keystore, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         hold(keystore)
