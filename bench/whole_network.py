@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from bench import keygen
-from bench.client_load import Answer, Wish, run
+from bench.client_load import Answer, Wish, run, run_many
 from bench.figures import Timings
 from bench.procfs import Shares, Watch, rss_mb
 from localnet import procs
@@ -34,7 +34,8 @@ class Effort:
     assigns: int = 400
     loaded_s: float = 8.0
     idle_s: float = 10.0
-    at_once: int = 24
+    processes: int = 2
+    at_once: int = 4
 
 
 QUICK = Effort(alone=20, assigns=120, loaded_s=3.0, idle_s=4.0)
@@ -143,24 +144,23 @@ def _loads(net: Net, effort: Effort, say: Say) -> dict[str, Any]:
     known = users("new", effort.alone) + users("crowd", effort.assigns)
     say(f"n = {net.n}: look-ups of new accounts")
     alone = run(Wish(folder, "assign", known[: effort.alone], 1, 60))
-    loaded = run(Wish(folder, "assign", known[effort.alone :], effort.at_once, 60))
+    loaded = run_many(Wish(folder, "assign", known[effort.alone :], 8, 60), effort.processes)
     found = {"assign": _timings(alone, loaded)}
     for kind in ("resolve", "login_two", "login_one"):
         say(f"n = {net.n}: {kind}")
         alone = run(Wish(folder, kind, known[: effort.alone], 1, 60))
         many = known * (1 + int(effort.loaded_s * 400 / len(known)))
         budget = int(effort.loaded_s * (1500 if kind == "resolve" else 250))
-        loaded = run(Wish(folder, kind, many[:budget], effort.at_once, effort.loaded_s))
+        loaded = run_many(Wish(folder, kind, many[:budget], effort.at_once, effort.loaded_s), effort.processes)
         found[kind] = _timings(alone, loaded)
     return found
 
 
 def _timings(alone: Answer, loaded: Answer) -> dict[str, float | int]:
-    rate = len(loaded.ms) / loaded.took_s if loaded.took_s else 0.0
     return Timings(
         alone_ms=tuple(alone.ms),
         loaded_ms=tuple(loaded.ms),
-        per_s=rate,
+        per_s=loaded.per_s,
         retries=alone.retries + loaded.retries,
         errors=sum(alone.errors.values()) + sum(loaded.errors.values()),
         client_cores=loaded.cpu_s / loaded.took_s if loaded.took_s else 0.0,
