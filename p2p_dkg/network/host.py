@@ -32,6 +32,7 @@ from authnet_runtime.logs import get_logger
 
 PROTOCOL = TProtocol("/authnet/keeper/1")
 _DIAL_S = 5.0
+_CLOSE_S = 2.0
 _log = get_logger("network")
 
 StreamHandler = Callable[[str, INetStream], Awaitable[None]]
@@ -138,7 +139,16 @@ class PeerHost:
         async with self._host.run([self._listen]):
             if not self._host.get_network().listeners:
                 raise ConfigError(f"p2p.listen: can not listen at {self._listen}")
-            yield
+            try:
+                yield
+            finally:
+                await self._stop_listening()
+
+    async def _stop_listening(self) -> None:
+        """libp2p's listeners are system tasks of trio: when only this host is cancelled they keep the port."""
+        with trio.move_on_after(_CLOSE_S, shield=True):
+            for listener in list(self._host.get_network().listeners.values()):
+                await listener.close()
 
     async def dial(self, peer_id: str, address: str) -> INetStream:
         """A fresh stream to exactly this peer at exactly this address. Raises DialFailed."""
