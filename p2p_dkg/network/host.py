@@ -146,7 +146,8 @@ class PeerHost:
 
     async def _stop_listening(self) -> None:
         """libp2p's listeners are system tasks of trio: when only this host is cancelled they keep the port."""
-        with trio.move_on_after(_CLOSE_S, shield=True):
+        with trio.move_on_after(_CLOSE_S) as scope:
+            scope.shield = True
             for listener in list(self._host.get_network().listeners.values()):
                 await listener.close()
 

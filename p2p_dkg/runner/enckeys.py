@@ -72,8 +72,10 @@ class EncKeyPoster:
     def _first_to_post(self, next_counter: int, own: EncKeyView) -> int | None:
         waiting = self._files.waiting.secrets
         announced = range(max(own.first, next_counter), own.last + 1)
-        if self._replace or any(counter not in waiting for counter in announced):
+        if self._replace:
             return next_counter
+        if (missing := next((c for c in announced if c not in waiting), None)) is not None:
+            return missing
         if len(announced) < LOW or not own.service_key:
             return max(next_counter, own.last + 1)
         return None

@@ -265,6 +265,19 @@ def test_a_replacement_posted_twice_names_the_same_keys(keystore: Keystore) -> N
     assert not set(files.waiting.secrets.values()) & set(before.values())
 
 
+def test_announced_keys_that_the_disk_lost_are_replaced_from_the_first_one_missing(keystore: Keystore) -> None:
+    desk: Any = Desk()
+    chain: Any = Chain()
+    files = keystore.epoch(1)
+    files.waiting.put({counter: bytes([counter]) * 32 for counter in range(1, 33) if counter != 7})
+
+    async def main() -> None:
+        await EncKeyPoster(chain, desk, files, "test-1", 1).check(10)
+
+    trio.run(main)
+    assert [post.first_counter for post in desk.posted] == [7]
+
+
 class Silent:
     """A CometBFT that must not be needed."""
 
