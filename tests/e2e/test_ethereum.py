@@ -191,8 +191,9 @@ def test_members_that_changed_after_genesis_are_refused_by_name() -> None:
 
 
 def _back_to_genesis(net: Net) -> None:
-    """Chain, Ethereum and what the epoch managers remember go; keys and genesis.json stay."""
-    shutil.rmtree(net.dir / "eth", ignore_errors=True)
+    """Chain, Ethereum and what the epoch managers remember go; keys, the contract's address and genesis.json stay."""
+    for name in ("state.json", "registry.json"):
+        (net.dir / "eth" / name).unlink()
     for j in net.indexes:
         node = net.node(j).path
         shutil.rmtree(node / "abci")

@@ -223,9 +223,9 @@ def test_sessions_missed_while_away_are_held_soon_after_the_return(small: Net) -
     small.start_node(away)
     wait_for(f"node {away} to hold what it missed", 30, lambda: away in session(small, 1, missed.sid).holders)
     assert time.monotonic() - back < 30
+    wait_idle(small)
     retained = small.query(1, "/sessions/retained", list[RetainedView])
     assert all(away in view.holders for view in retained)
-    wait_idle(small)
     check_all_keys(small)
 
 
