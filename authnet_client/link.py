@@ -140,7 +140,7 @@ class Link:
             with anyio.fail_after(self._timeout_s):
                 try:
                     return await self._send(method, url, body)
-                except httpx.RemoteProtocolError:
+                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                     # The node closed a kept connection just as we used it. All our calls can be repeated.
                     return await self._send(method, url, body)
         except (TimeoutError, httpx.TimeoutException):

@@ -40,8 +40,12 @@ async def ask_everywhere(net: Net, users: list[str], clients: int = 1) -> dict[s
     found: dict[str, list[dict[str, Any]]] = {user: [] for user in users}
 
     async def one(http: httpx.AsyncClient, j: int, user: str) -> None:
+        code = "no answer"
         for _ in range(40):
-            answer = (await http.post(net.api_url(j), json=lookup(user))).json()
+            try:
+                answer = (await http.post(net.api_url(j), json=lookup(user))).json()
+            except (httpx.RemoteProtocolError, httpx.ReadError):  # a kept connection that the node closed as idle
+                continue
             code = answer.get("error", {}).get("authnet", {}).get("code", "")
             if code not in {"RATE_LIMITED", "BUSY", "POOL_RESERVED", "POOL_EMPTY"}:
                 found[user].append(answer)

@@ -129,6 +129,9 @@ def test_one_of_the_pair_is_killed_under_load(node: Node, tmp_path: Path, victim
     load = Load(node)
     node.start()
     wait_first_epoch(node)
+    for _ in range(5):
+        load.step()
+        wait_until(lambda: version_on_chain(node) >= load.version, "a record on the chain")
     for _ in range(30):
         load.step()
     process = getattr(node, victim)

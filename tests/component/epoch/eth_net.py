@@ -42,7 +42,8 @@ class Anvil:
 
     def start(self, *, keep_state: bool = True) -> None:
         command = [str(ANVIL), "--port", str(self.port), "--silent", "--slots-in-an-epoch", "1", *self._flags]
-        command += ["--state", str(self._state)] if keep_state else []
+        # Without its state it is another chain: a first block of another time, also within the same second.
+        command += ["--state", str(self._state)] if keep_state else ["--timestamp", "1600000000"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self._answers():
