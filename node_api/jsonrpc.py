@@ -21,6 +21,8 @@ from node_api.replies import read_body, reply_rpc, where
 
 _log = get_logger("jsonrpc")
 MAX_ID = 128
+MAX_BRACKETS = 512
+"""Opening brackets in a body: a login with nine receipts has some twenty. Bounds depth whatever Python's own limit is."""
 RpcId = int | float | str | None
 
 
@@ -89,6 +91,8 @@ def failure(request_id: RpcId, refusal: AuthnetError) -> bytes:
 
 
 def _read(body: bytes) -> Envelope:
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise AuthnetError(Code.DECODE, f"not JSON with at most {MAX_BRACKETS} objects and lists")
     try:
         envelope = _envelope.decode(body)
     except msgspec.ValidationError as error:
