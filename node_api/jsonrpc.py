@@ -22,7 +22,7 @@ from node_api.replies import read_body, reply_rpc, where
 _log = get_logger("jsonrpc")
 MAX_ID = 128
 MAX_BRACKETS = 512
-"""Opening brackets in a body: a login with nine receipts has some twenty. Bounds depth whatever Python's own limit is."""
+"""Opening brackets in a body: a login with nine receipts has some twenty. Bounds the depth on any interpreter."""
 RpcId = int | float | str | None
 
 
