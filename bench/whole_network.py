@@ -150,7 +150,7 @@ def _loads(net: Net, effort: Effort, say: Say) -> dict[str, Any]:
         say(f"n = {net.n}: {kind}")
         alone = run(Wish(folder, kind, known[: effort.alone], 1, 60))
         many = known * (1 + int(effort.loaded_s * 400 / len(known)))
-        budget = int(effort.loaded_s * (1500 if kind == "resolve" else 250))
+        budget = int(effort.loaded_s * (1000 if kind == "resolve" else 120))
         loaded = run_many(Wish(folder, kind, many[:budget], effort.at_once, effort.loaded_s), effort.processes)
         found[kind] = _timings(alone, loaded)
     return found
