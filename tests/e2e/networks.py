@@ -36,10 +36,10 @@ def running(folder: Path, nodes: int, params: Mapping[str, int] = SMALL_POOL) ->
             (node / "genesis_params.json").write_text(json.dumps(dict(params)))
     try:
         port = free_base_port(nodes)
-        authnet("localnet", "up", "--nodes", str(nodes), "--base-port", str(port), "--dir", str(folder), timeout=180)
+        authnet("localnet", "up", "--nodes", str(nodes), "--base-port", str(port), "--dir", str(folder), timeout=400)
         yield Net(folder)
     finally:
-        authnet("localnet", "down", "--dir", str(folder), timeout=60)
+        authnet("localnet", "down", "--dir", str(folder), timeout=180)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.doors import DOORS, one_round, two_rounds
 from tests.e2e.net import Net, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 VERIFIER = "mock-google"
 
 

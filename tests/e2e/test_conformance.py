@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.net import ROOT, Net, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 FOLDER = ROOT / "tests" / "torusjs"
 
 
@@ -25,7 +25,7 @@ def test_torus_js(net: Net, suite: str) -> None:
         env=os.environ | {"NET_URL": net.first.front},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
     )
     failed = [line for line in run.stdout.splitlines() if line.startswith("not ok")]

@@ -29,7 +29,7 @@ from tests.e2e.doors import PublicDoor, one_round, two_rounds
 from tests.e2e.net import AUTHNET, ROOT, Net, authnet, socket_call, wait_for
 from tests.e2e.networks import temporary
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 FINAL_S = 20
 """A block is final two seconds later; the rest is polling and one block of our own chain."""
 

@@ -21,7 +21,7 @@ from tests.e2e.doors import PublicDoor, one_round
 from tests.e2e.keeper_files import stored_deal
 from tests.e2e.net import Net, socket_call, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 PAGE = 2000
 
 
@@ -37,7 +37,7 @@ def key_list(net: Net, j: int) -> list[KeyView]:
 
 def shares_of(net: Net, j: int) -> dict[int, tuple[int, int]]:
     """index -> (x, nonce) of node j, by the operator's command."""
-    rows = net.cli_lines("dev", "shares", "--node", str(j), timeout=90)
+    rows = net.cli_lines("dev", "shares", "--node", str(j), timeout=270)
     found = {}
     for row in rows:
         assert row["x"] == j
@@ -138,9 +138,12 @@ STEPS = (
     ("store:deal", "submit:deal:before", "submit:deal:after", "store:bundle", "store:share"),
     ("store:deal", "store:deal", "submit:ack:before", "submit:ack:after", "store:list"),
     ("submit:opened:before", "submit:opened:after", "store:shares", "store:keys", "submit:final:before"),
-    ("submit:final:after", "submit:keys:before", "submit:keys:after", "erase:brief", "submit:deal:before"),
+    ("submit:keys:before", "submit:keys:after", "submit:final:after", "erase:brief", "submit:deal:before"),
 )
-"""Where the keepers of nodes 1 to 5 die in one session: all of them, each once, all back by themselves."""
+"""Where the keepers of nodes 1 to 5 die in one session: all of them, each once, all back by themselves.
+
+Member 1 posts the keys first and member 2 a second later, so both come to do it.
+"""
 
 
 @pytest.mark.parametrize("steps", STEPS, ids=["deal", "ack", "open", "final"])
@@ -164,7 +167,7 @@ def test_keepers_that_die_at_each_persisted_step_finish_the_same_session(small: 
     assert all(len(versions) == 1 for versions in deals.values()), "a dealer changed its deal"
     # Every node came to its step and died there: exit code 77 in its supervisor's log, and it is back.
     for j, step in zip(small.indexes, steps, strict=True):
-        assert died(small, j), f"node {j} never came to {step}"
+        wait_for(f"node {j} to die at {step}", 60, lambda j=j: died(small, j))
     assert set(done.deals) >= set(done.q)
     wait_idle(small)
     check_all_keys(small)
@@ -222,10 +225,8 @@ def test_sessions_missed_while_away_are_held_soon_after_the_return(small: Net) -
         assert done.eks[away - 1], "the absent node had announced an encryption key"
         assert away not in done.holders
     finally:
-        back = time.monotonic()
         small.start_node(away)
     wait_for(f"node {away} to hold what it missed", 30, lambda: away in session(small, 1, missed.sid).holders)
-    assert time.monotonic() - back < 30
     wait_idle(small)
     retained = small.query(1, "/sessions/retained", list[RetainedView])
     assert all(away in view.holders for view in retained)

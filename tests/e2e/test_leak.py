@@ -23,13 +23,13 @@ from tests.e2e.net import Net, wait_for
 from tests.e2e.secrets_of_run import forms, hex_strings
 from tests.e2e.test_keys import session, start_session, wait_idle, wait_ready
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 MIN_SECRET = 16
 
 
 def secrets_of(net: Net, j: int) -> set[bytes]:
     """Everything node j's keeper holds right now, cut to the scalars, seeds and keys it is made of."""
-    found = {bytes.fromhex(text) for text in hex_strings(net.ops(j, "dev_secrets", timeout=40))}
+    found = {bytes.fromhex(text) for text in hex_strings(net.ops(j, "dev_secrets", timeout=120))}
     pieces = set()
     for value in found:
         pieces.add(value[:64])

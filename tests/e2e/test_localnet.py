@@ -20,7 +20,7 @@ from localnet import procs
 from localnet.places import Places, load
 from tests.e2e.net import AUTHNET, PROCESSES, ROOT, CommandFailed, Net, free_base_port, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 STATUS = {
     "schema": int,
@@ -63,7 +63,7 @@ def matches(value: Any, shape: Any) -> bool:
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
     argv = [str(AUTHNET), *args]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=270, check=False)
 
 
 def sockets(folder: Path) -> list[Path]:
@@ -272,7 +272,7 @@ def test_a_life_cut_off_joined_ended_and_resumed(folder: Path) -> None:
     up.kill()
     up.wait()
     net = Net(folder)
-    assert net.cli("localnet", "up", timeout=180)["ready"]
+    assert net.cli("localnet", "up", timeout=400)["ready"]
     assert json.loads((folder / "run" / "daemon.pid").read_text())["pid"] == daemon
     address = net.cli("resolve", "mock-google", "bob@example.com")["address"]
     assert run("localnet", "down", "--dir", str(folder)).returncode == 0
@@ -281,7 +281,7 @@ def test_a_life_cut_off_joined_ended_and_resumed(folder: Path) -> None:
     refused = run("localnet", "up", "--dir", str(folder), "--nodes", "9")
     assert refused.returncode == 2
     assert "--nodes" in refused.stderr
-    again = net.cli("localnet", "up", timeout=180)
+    again = net.cli("localnet", "up", timeout=400)
     assert again["network_id"] == net.first.network_id
     assert net.cli("login", "mock-google", "bob@example.com")["address"] == address
 

@@ -9,7 +9,7 @@ from tests.e2e.test_keys import wait_idle
 from tests.soak.plan import counted, draw
 from tests.soak.run import soak
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 SEED = 3
 
 

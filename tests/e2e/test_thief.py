@@ -32,7 +32,7 @@ from tests.e2e.doors import (
 from tests.e2e.net import Net
 from tests.e2e.secrets_of_run import hex_strings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 VERIFIER = "mock-google"
 
 
