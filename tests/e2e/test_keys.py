@@ -138,12 +138,9 @@ STEPS = (
     ("store:deal", "submit:deal:before", "submit:deal:after", "store:bundle", "store:share"),
     ("store:deal", "store:deal", "submit:ack:before", "submit:ack:after", "store:list"),
     ("submit:opened:before", "submit:opened:after", "store:shares", "store:keys", "submit:final:before"),
-    ("submit:keys:before", "submit:keys:after", "submit:final:after", "erase:brief", "submit:deal:before"),
+    ("submit:final:after", "submit:keys:before", "submit:keys:after", "erase:brief", "submit:deal:before"),
 )
-"""Where the keepers of nodes 1 to 5 die in one session: all of them, each once, all back by themselves.
-
-Member 1 posts the keys first and member 2 a second later, so both come to do it.
-"""
+"""Where the keepers of nodes 1 to 5 die in one session: all of them, each once, all back by themselves."""
 
 
 @pytest.mark.parametrize("steps", STEPS, ids=["deal", "ack", "open", "final"])
