@@ -6,6 +6,8 @@ KILLS ?= 50
 SEED ?= 1
 SEEDS ?= 1000
 START ?= 0
+# Tests of processes mostly wait; more workers than cores are faster, each with a network of its own.
+WORKERS ?= 3
 # NODES and PORT: of a new network; one that is there keeps its own.
 NETWORK = $(if $(NODES),--nodes $(NODES)) $(if $(PORT),--base-port $(PORT))
 
@@ -34,7 +36,7 @@ status: ## what the local network is doing
 
 test: setup ## everything: contracts, unit, vectors, simulator, processes (under 12 minutes)
 	@if [ -e contracts/package.json ]; then npm --prefix contracts test --silent; fi
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 check: setup ## ruff, mypy, import rules, layout rules
 	@.venv/bin/ruff check .
