@@ -99,7 +99,7 @@ def test_a_token_with_this_session_s_nonce_passes() -> None:
     session.require_bound(scripted_token("bob", session.nonce), "nonce")
 
 
-@pytest.mark.parametrize("nonce", [None, "", "x", LoginSession.start("net", "google").nonce])
+@pytest.mark.parametrize("nonce", [None, "", "x", session_nonce("net", "google", pub(7))])
 def test_a_token_bound_to_something_else_is_not_sent(nonce: str | None) -> None:
     session = LoginSession.start("net", "google")
     with pytest.raises(AuthnetError) as caught:
