@@ -1,30 +1,48 @@
-"""Which tests may run side by side: one worker for all tests of a shared network, one for those of a module."""
+"""Which tests may run side by side: all of one network in one worker, else those of a module.
+
+(The marks of xdist's own `loadgroup` get lost with pytest 9.)
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-SHARED_NETWORKS = ("net", "small")
-_FIRST = ("tests/e2e", "tests/component", "tests/sim")
-"""The longest come first, so that no worker is left alone with one at the end."""
+NETWORKS = {
+    "crashes": ("tests/e2e/test_keeper_crashes.py",),
+    "small": ("tests/e2e/test_absence.py", "tests/e2e/test_leak.py", "tests/e2e/test_soak.py"),
+    "shipped": (
+        "tests/e2e/test_accounts.py",
+        "tests/e2e/test_conformance.py",
+        "tests/e2e/test_ethereum.py",
+        "tests/e2e/test_keys.py",
+        "tests/e2e/test_localnet.py",
+        "tests/e2e/test_thief.py",
+    ),
+}
+"""Modules that share a network, the longest first: no worker is left alone with one at the end."""
+_GROUP = {module: group for group, modules in NETWORKS.items() for module in modules}
+_ORDER = [*NETWORKS, "tests/e2e/", "tests/component/", "tests/sim/", "tests/"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def group_of(nodeid: str) -> str:
+    module = nodeid.partition("::")[0]
+    return _GROUP.get(module, module)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_rank)
+    items.sort(key=lambda item: next(n for n, prefix in enumerate(_ORDER) if group_of(item.nodeid).startswith(prefix)))
 
 
-def _group(item: pytest.Item) -> str:
-    fixtures = getattr(item, "fixturenames", ())
-    shared = [name for name in SHARED_NETWORKS if name in fixtures]
-    if shared and item.nodeid.startswith("tests/e2e"):
-        return shared[0]
-    return item.nodeid.partition("::")[0]
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker per group."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
 
 
-def _rank(item: pytest.Item) -> tuple[int, str]:
-    folder = next((n for n, prefix in enumerate(_FIRST) if item.nodeid.startswith(prefix)), len(_FIRST))
-    group = next(item.iter_markers("xdist_group")).args[0] if folder == 0 else ""
-    return folder, group
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return GroupScheduling(config, log)

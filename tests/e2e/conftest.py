@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
+from tests.conftest import group_of
 from tests.e2e.net import Net
-from tests.e2e.networks import small, temporary
-
-__all__ = ["net", "small"]
+from tests.e2e.networks import SHARED, SMALL_POOL
 
 
-@pytest.fixture(scope="session")
-def net() -> Iterator[Net]:
+@pytest.fixture(scope="module")
+def net() -> Net:
     """Five nodes in the shipped configuration. Tests leave it with all of them up."""
-    with temporary(5, params={}) as running:
-        yield running
+    return SHARED.get("net", {})
+
+
+@pytest.fixture(scope="module")
+def small() -> Net:
+    """Five nodes with a small pool. Tests kill its nodes and leave it with all of them up."""
+    return SHARED.get("small", SMALL_POOL)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A network that no later test of this worker needs goes down at once: the machine is small."""
+    if nextitem is None or group_of(nextitem.nodeid) != group_of(item.nodeid):
+        SHARED.stop()

@@ -7,10 +7,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import pytest
 
 from tests.e2e.net import Net, authnet, free_base_port
 
@@ -58,8 +56,29 @@ def temporary(nodes: int, params: Mapping[str, int] = SMALL_POOL) -> Iterator[Ne
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
-def small() -> Iterator[Net]:
-    """Five nodes with a small pool. Tests kill its nodes and leave it with all of them up."""
-    with temporary(5) as net:
-        yield net
+class SharedNetworks:
+    """Networks that stay up from the first test that asks to the last one of its group (tests/conftest.py)."""
+
+    def __init__(self) -> None:
+        self._up: dict[str, tuple[Net, ExitStack]] = {}
+        self._failed: dict[str, BaseException] = {}
+
+    def get(self, name: str, params: Mapping[str, int]) -> Net:
+        """The network `name`, started on demand; one that did not come up is not tried again."""
+        if name in self._failed:
+            raise self._failed[name]
+        if name not in self._up:
+            stack = ExitStack()
+            try:
+                self._up[name] = (stack.enter_context(temporary(5, params)), stack)
+            except BaseException as error:
+                self._failed[name] = error
+                raise
+        return self._up[name][0]
+
+    def stop(self) -> None:
+        while self._up:
+            self._up.popitem()[1][1].close()
+
+
+SHARED = SharedNetworks()

@@ -19,9 +19,9 @@ from p2p_dkg.keystore.sealing import Box
 from p2p_dkg.keystore.sessions import BRIEF
 from tests.e2e.doors import Ask, PublicDoor, SessionKey, bound_token, commit_at, open_key
 from tests.e2e.keeper_files import copy_living, opened_copy
+from tests.e2e.key_checks import session, start_session, wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
 from tests.e2e.secrets_of_run import forms, hex_strings
-from tests.e2e.test_keys import session, start_session, wait_idle, wait_ready
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 MIN_SECRET = 16

@@ -1,25 +1,19 @@
-"""A whole network from the outside: up, status, kill, start, down, and `up` or its daemon dying half-way."""
+"""A running network from the outside: status, listings, kill, start."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from localnet import procs
-from localnet.places import Places, load
-from tests.e2e.net import AUTHNET, PROCESSES, ROOT, CommandFailed, Net, free_base_port, wait_for
+from tests.e2e.lives import assert_nothing_left, folder, run
+from tests.e2e.net import PROCESSES, CommandFailed, Net, wait_for
 
+__all__ = ["folder"]
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 STATUS = {
@@ -59,39 +53,6 @@ def matches(value: Any, shape: Any) -> bool:
     if isinstance(shape, dict):
         return isinstance(value, dict) and all(name in value and matches(value[name], shape[name]) for name in shape)
     return isinstance(value, shape)
-
-
-def run(*args: str) -> subprocess.CompletedProcess[str]:
-    argv = [str(AUTHNET), *args]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=270, check=False)
-
-
-def sockets(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_socket()]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="authnet-"))
-    yield made
-    run("localnet", "down", "--dir", str(made))
-    shutil.rmtree(made)
-
-
-def begin(folder: Path) -> subprocess.Popen[bytes]:
-    """`up` in the background."""
-    argv = [str(AUTHNET), "localnet", "up", "--dir", str(folder), "--base-port", str(free_base_port(5))]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def everything_runs(folder: Path) -> bool:
-    """The daemon, anvil and five supervisors at least."""
-    return len(procs.marked(folder)) >= 7
-
-
-def assert_nothing_left(folder: Path) -> None:
-    assert procs.marked(folder) == []
-    assert sockets(folder) == []
 
 
 # ---- a running network
@@ -228,100 +189,3 @@ def door_is_open(net: Net, j: int) -> bool:
         return httpx.get(f"{net.first.nodes[j - 1].api}/readyz", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-# ---- beginnings and ends
-
-
-def test_down_after_up_was_killed_half_way(folder: Path) -> None:
-    up = begin(folder)
-    wait_for("everything runs", 30, lambda: everything_runs(folder))
-    up.kill()
-    up.wait()
-    assert procs.marked(folder)
-    assert run("localnet", "down", "--dir", str(folder)).returncode == 0
-    assert_nothing_left(folder)
-
-
-def test_down_after_the_daemon_was_killed(folder: Path) -> None:
-    up = begin(folder)
-    wait_for("everything runs", 30, lambda: everything_runs(folder))
-    daemon = json.loads((folder / "run" / "daemon.pid").read_text())["pid"]
-    os.kill(daemon, signal.SIGKILL)
-    assert up.wait(30) == 3
-    assert run("localnet", "down", "--dir", str(folder)).returncode == 0
-    assert_nothing_left(folder)
-
-
-def test_everything_ends_by_itself_when_the_daemon_dies(folder: Path) -> None:
-    up = begin(folder)
-    wait_for("everything runs", 30, lambda: everything_runs(folder))
-    os.kill(json.loads((folder / "run" / "daemon.pid").read_text())["pid"], signal.SIGKILL)
-    up.wait(30)
-    wait_for("nobody is left", 30, lambda: not procs.marked(folder))
-
-
-def test_a_life_cut_off_joined_ended_and_resumed(folder: Path) -> None:
-    """`up` is killed half-way, another one joins in; after `down` the same network comes back."""
-    up = begin(folder)
-    wait_for("everything runs", 60, lambda: everything_runs(folder))
-    refused = run("localnet", "up", "--dir", str(folder))
-    assert refused.returncode == 2
-    assert "another `up`" in refused.stderr
-    daemon = json.loads((folder / "run" / "daemon.pid").read_text())["pid"]
-    up.kill()
-    up.wait()
-    net = Net(folder)
-    assert net.cli("localnet", "up", timeout=400)["ready"]
-    assert json.loads((folder / "run" / "daemon.pid").read_text())["pid"] == daemon
-    address = net.cli("resolve", "mock-google", "bob@example.com")["address"]
-    assert run("localnet", "down", "--dir", str(folder)).returncode == 0
-    assert_nothing_left(folder)
-    assert run("localnet", "status", "--dir", str(folder)).returncode == 3
-    refused = run("localnet", "up", "--dir", str(folder), "--nodes", "9")
-    assert refused.returncode == 2
-    assert "--nodes" in refused.stderr
-    again = net.cli("localnet", "up", timeout=400)
-    assert again["network_id"] == net.first.network_id
-    assert net.cli("login", "mock-google", "bob@example.com")["address"] == address
-
-
-@pytest.mark.parametrize(
-    ("args", "names"),
-    [
-        (("--nodes", "7"), "--nodes"),
-        (("--base-port", "80"), "--base-port"),
-        (("--base-port", "32760"), "--base-port"),
-        (("--dir", "/tmp/" + "x" * 90), "--dir"),
-    ],
-)
-def test_settings_that_can_not_work_are_refused_by_name(folder: Path, args: tuple[str, ...], names: str) -> None:
-    refused = run("localnet", "up", "--dir", str(folder), *args)
-    assert refused.returncode == 2
-    assert names in refused.stderr
-
-
-def test_a_taken_port_is_named(folder: Path) -> None:
-    port = free_base_port(5)
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", port + 12))
-        taken.listen()
-        refused = run("localnet", "up", "--dir", str(folder), "--base-port", str(port))
-    assert refused.returncode == 2
-    assert f"{port + 12} (node 1 CometBFT)" in refused.stderr
-
-
-def test_commands_without_a_network_say_how_to_start_one(folder: Path) -> None:
-    for command in (("localnet", "status"), ("status",), ("session", "list"), ("resolve", "mock-google", "a")):
-        refused = run(*command, "--dir", str(folder))
-        assert refused.returncode == 3, command
-        assert "localnet up" in refused.stderr
-
-
-def test_places_are_apart_for_networks_with_other_ports(tmp_path: Path) -> None:
-    one, two = Places(tmp_path / "a", 9, 8788, "a"), Places(tmp_path / "b", 9, 8988, "b")
-    assert not set(one.all_ports()) & set(two.all_ports())
-    one.save()
-    assert load(tmp_path / "a") == one
-    assert load(tmp_path / "b") is None

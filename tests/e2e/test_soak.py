@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.e2e.key_checks import wait_idle
 from tests.e2e.net import PROCESSES, Net
-from tests.e2e.test_keys import wait_idle
 from tests.soak.plan import counted, draw
 from tests.soak.run import soak
 

@@ -12,8 +12,8 @@ import httpx
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.accounts import account_id
 from authnet_core.protocol.views import AccountView, KeyView, PoolView, SessionsView
+from tests.e2e.key_checks import check_all_keys, key_list, wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
-from tests.e2e.test_keys import check_all_keys, key_list, wait_idle, wait_ready
 from tests.soak.load import Load, Record
 from tests.soak.plan import Kill, counted, draw
 
