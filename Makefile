@@ -36,7 +36,7 @@ status: ## what the local network is doing
 
 test: setup ## everything: contracts, unit, vectors, simulator, processes (under 12 minutes)
 	@if [ -e contracts/package.json ]; then npm --prefix contracts test --silent; fi
-	@$(PY) -m pytest --numprocesses $(WORKERS)
+	@$(PY) -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
 check: setup ## ruff, mypy, import rules, layout rules
 	@.venv/bin/ruff check .

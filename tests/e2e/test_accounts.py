@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 import socket
 from collections import Counter
 from typing import Any
@@ -57,7 +58,7 @@ async def ask_everywhere(net: Net, users: list[str], clients: int = 1) -> dict[s
     # Two clients are two addresses, so that the limit per address is no part of this test.
     transports = [httpx.AsyncHTTPTransport(local_address=f"127.0.0.{20 + c}", limits=limits) for c in range(clients)]
     async with asyncio.TaskGroup() as group:
-        sessions = [httpx.AsyncClient(transport=t, timeout=150) for t in transports]
+        sessions = [httpx.AsyncClient(transport=t, timeout=httpx.Timeout(150, pool=None)) for t in transports]
         for user in users:
             for http in sessions:
                 for j in net.indexes:
@@ -121,10 +122,12 @@ def _lookup_only(user: str) -> dict[str, str]:
 
 def test_a_flood_from_one_address_is_refused_and_another_address_is_served(net: Net) -> None:
     """At the shipped limits: 50 requests a second and bursts of 300 per address."""
+    began = time.monotonic()
     codes, served = asyncio.run(_flood_and_serve(net))
+    allowed = 300 + 50 * (time.monotonic() - began + 1)
     assert codes["RATE_LIMITED"] > 100, codes
     assert set(codes) <= {"", "RATE_LIMITED"}, codes
-    assert codes[""] <= 300 + 50 * 12
+    assert codes[""] <= allowed
     assert len(served) == 20
     assert all(code == "" for code in served), served
 
