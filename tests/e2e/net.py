@@ -168,7 +168,8 @@ class Net:
         return found[0] if len(found) == 1 and isinstance(found[0], list) else found
 
     def status(self) -> Status:
-        return msgspec.convert(self.cli("localnet", "status"), Status, strict=False)
+        """What `localnet status` prints, from the daemon itself: waiting asks often, and the command takes a while."""
+        return msgspec.convert(socket_call(self.dir / "run" / "daemon.sock", "status"), Status, strict=False)
 
     @cached_property
     def first(self) -> Status:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 import socket
+import time
 from collections import Counter
 from typing import Any
 
