@@ -23,7 +23,7 @@ from authnet_core.errors import ConfigError
 
 R = TypeVar("R", bound=r.Record)
 KEPT_SNAPSHOTS = 8
-_CACHED_POSITIONS = 1 << 16
+_CACHED_POSITIONS = 1 << 17
 """Tree levels 0 to 15 stay in memory; each leaf's path below them is a few reads."""
 _CACHED_VALUES = 8_192
 EMPTY = r.Meta(0, 0, smt.ZERO, 0)
