@@ -11,9 +11,15 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 NETWORKS = {
-    "crashes": ("tests/e2e/test_keeper_crashes.py",),
-    "small": ("tests/e2e/test_absence.py", "tests/e2e/test_leak.py", "tests/e2e/test_soak.py"),
+    "crashes": ("tests/e2e/test_fork.py", "tests/e2e/test_keeper_crashes.py"),
+    "small": (
+        "tests/e2e/test_absence.py",
+        "tests/e2e/test_coalition.py",
+        "tests/e2e/test_leak.py",
+        "tests/e2e/test_soak.py",
+    ),
     "shipped": (
+        "tests/e2e/test_abuse.py",
         "tests/e2e/test_accounts.py",
         "tests/e2e/test_conformance.py",
         "tests/e2e/test_ethereum.py",
