@@ -1,17 +1,30 @@
 """A MODEL of the chain's rules for one session: ordering, phases and deadlines, in memory and virtual time.
 
-Not the application: the real one lives in abci_app and has its own tests. The rules are those of docs/protocol/dkg.md.
+Not the application: that lives in abci_app and is compared with this one block by block in test_model_is_the_app.py.
+The rules are those of docs/protocol/dkg.md.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from authnet_core.crypto import merkle, pok
-from authnet_core.protocol.dkg import strings
+from authnet_core.crypto import merkle
+from authnet_core.protocol.dkg import check, complaint
 from authnet_core.protocol.dkg.keys import leaves_of
-from authnet_core.protocol.dkg.messages import Ack, ChainMessage, Deal, Final, Have, Keys, Opened
+from authnet_core.protocol.dkg.messages import (
+    Ack,
+    ChainMessage,
+    Complain,
+    Deal,
+    FallbackList,
+    FallbackScalar,
+    Final,
+    Have,
+    Keys,
+    Opened,
+)
 from authnet_core.protocol.dkg.params import SessionParams
-from authnet_core.protocol.views import DealView, SessionView
+from authnet_core.protocol.views import ComplaintView, DealView, SessionView
+from tests.sim.model_fallback import T_OPEN_MS, ModelFallback
 
 T_Q_MS, T_MAX_MS, MIN_BLOCKS = 2_000, 60_000, 3
 
@@ -35,12 +48,20 @@ class ModelChain:
     q_height: int = 0
     root: bytes = b""
     final_height: int = 0
+    left_out: frozenset[int] = frozenset()
+    complaints: dict[tuple[int, int], ComplaintView] = field(default_factory=dict)
+    evidence: dict[tuple[int, int], Complain] = field(default_factory=dict)
+    fallbacks: dict[int, ModelFallback] = field(default_factory=dict)
+    t1_ms: int = 0
+    """Time of the block after the one that fixed Q."""
     refused: Counter[str] = field(default_factory=Counter)
 
     def block(self, now_ms: int, txs: list[tuple[int, ChainMessage]]) -> None:
         self.height += 1
         if self.t0_ms == 0:
             self.t0_ms = now_ms
+        if self.q_height and self.t1_ms == 0:
+            self.t1_ms = now_ms
         for sender, message in txs:
             if (message.sid != self.params.sid) or not self._apply(sender, message):
                 self.refused[type(message).__name__] += 1
@@ -58,6 +79,16 @@ class ModelChain:
                 fine = self.phase in ("certified", "opened")
                 fine = fine and all(i in self.q for i in self.params.parties if bits >> (i - 1) & 1)
                 return fine and self._gain(self.opened, sender, bits)
+            case Complain():
+                return self._complain(sender, message)
+            case FallbackList():
+                return self._falls_back(sender, message.dealer) and self.fallbacks[message.dealer].take_list(
+                    sender, message
+                )
+            case FallbackScalar():
+                return self._falls_back(sender, message.dealer) and self.fallbacks[message.dealer].take_scalar(
+                    sender, message
+                )
             case Final(root=root):
                 return self._final(sender, root)
             case Have():
@@ -66,10 +97,9 @@ class ModelChain:
                 return self._keys(message)
 
     def _deal(self, sender: int, deal: Deal) -> bool:
-        context = strings.deal_context(self.params.chain_id, self.params.sid, sender)
-        if self.phase != "deal" or sender in self.deals or any(d.e == deal.e for d, _ in self.deals.values()):
+        if self.phase != "deal" or sender in self.deals or sender in self.left_out:
             return False
-        if not pok.verify(deal.e, context, deal.pok):
+        if any(d.e == deal.e for d, _ in self.deals.values()) or check.refuse_deal(self.params, sender, deal):
             return False
         self.deals[sender] = (deal, self.height)
         return True
@@ -79,6 +109,39 @@ class ModelChain:
         before = bitmaps.get(sender, 0)
         bitmaps[sender] = before | bits
         return bitmaps[sender] != before
+
+    def _complain(self, sender: int, message: Complain) -> bool:
+        pair = (message.dealer, sender)
+        everybody = len(self.holders) == self.params.committee.n
+        if self.phase == "abandoned" or (self.phase == "final" and everybody) or pair in self.complaints:
+            return False
+        if message.dealer not in self.deals or not self.params.eks[sender - 1]:
+            return False
+        if complaint.malformed(self.params, message) or message.dealer == sender:
+            return False
+        judgement = complaint.judge(self.params, self.deals[message.dealer][0], sender, message)
+        convicted = self.convicted_of_q | ({message.dealer} & set(self.q) if judgement.convict_is_dealer else set())
+        if self.phase == "final" and len(convicted) > self.params.committee.t:
+            return False
+        self.complaints[pair] = ComplaintView(
+            dealer=message.dealer, complainer=sender, upheld=judgement.convict_is_dealer, height=self.height
+        )
+        self.evidence[pair] = message
+        return True
+
+    @property
+    def convicted(self) -> set[int]:
+        """Dealers with an upheld complaint."""
+        return {c.dealer for c in self.complaints.values() if c.upheld}
+
+    @property
+    def convicted_of_q(self) -> set[int]:
+        return self.convicted & set(self.q)
+
+    def _falls_back(self, sender: int, dealer: int) -> bool:
+        if self.phase != "certified" or dealer not in self.fallbacks or not self.params.eks[sender - 1]:
+            return False
+        return self._count(self.opened, dealer) <= self.params.committee.t
 
     def _final(self, sender: int, root: bytes) -> bool:
         late = self.phase == "final" and root == self.root
@@ -106,22 +169,43 @@ class ModelChain:
         return True
 
     def _advance(self, now_ms: int) -> None:
-        committee, before = self.params.committee, self.phase
+        before = self.phase
         if self.phase == "deal":
-            certified = tuple(i for i in sorted(self.deals) if self._count(self.acks, i) >= committee.quorum)
-            late = self._due(now_ms, T_Q_MS) and len(certified) >= committee.quorum
-            if len(certified) == committee.n or late:
-                self.phase, self.q, self.q_height = "certified", certified, self.height
+            self._fix_q(now_ms)
         elif self.phase == "certified":
-            if all(self._count(self.opened, i) > committee.t for i in self.q):
-                self.phase = "opened"
+            self._open(now_ms)
         elif self.phase == "opened":
-            for root, votes in Counter(self.finals.values()).items():
-                if votes >= committee.quorum:
-                    self.phase, self.root, self.final_height = "final", root, self.height
-                    self.holders = {i for i, given in self.finals.items() if given == root}
+            self._finish()
+        if self.phase not in ("final", "abandoned") and len(self.convicted_of_q) > self.params.committee.t:
+            self.phase = "abandoned"
         if before == self.phase and self.phase not in ("final", "abandoned") and self._due(now_ms, T_MAX_MS):
             self.phase = "abandoned"
+
+    def _fix_q(self, now_ms: int) -> None:
+        committee, out = self.params.committee, self.left_out | self.convicted
+        acked = (i for i in sorted(self.deals) if self._count(self.acks, i) >= committee.quorum)
+        certified = tuple(i for i in acked if i not in out)
+        late = self._due(now_ms, T_Q_MS) and len(certified) >= committee.quorum
+        if len(certified) == committee.n - len(out) >= committee.quorum or late:
+            self.phase, self.q, self.q_height = "certified", certified, self.height
+
+    def _open(self, now_ms: int) -> None:
+        shut = [i for i in self.q if self._count(self.opened, i) <= self.params.committee.t]
+        if not shut:
+            self.phase = "opened"
+            return
+        if self.t1_ms and now_ms >= self.t1_ms + T_OPEN_MS:
+            for dealer in shut:
+                self.fallbacks.setdefault(dealer, ModelFallback())
+        for dealer, fallback in self.fallbacks.items():
+            if dealer in shut:
+                fallback.cut_off(self.params, dealer, self.height)
+
+    def _finish(self) -> None:
+        for root, votes in Counter(self.finals.values()).items():
+            if votes >= self.params.committee.quorum:
+                self.phase, self.root, self.final_height = "final", root, self.height
+                self.holders = {i for i, given in self.finals.items() if given == root}
 
     def _due(self, now_ms: int, delay_ms: int) -> bool:
         return self.t0_ms > 0 and now_ms >= self.t0_ms + delay_ms and self.height >= self.h0 + MIN_BLOCKS
@@ -164,5 +248,8 @@ class ModelChain:
             count=self.params.keys_of(self.q) if self.q else 0,
             chunks=tuple(sorted(self.chunks)),
             holders=tuple(sorted(self.holders)),
+            left_out=tuple(sorted(self.left_out)),
+            complaints=tuple(self.complaints.values()),
+            fallbacks={i: fallback.view() for i, fallback in sorted(self.fallbacks.items())},
             height=self.height,
         )
