@@ -114,20 +114,22 @@ class Ack(_message.Message):
     def __init__(self, sid: _Optional[bytes] = ..., dealers: _Optional[int] = ...) -> None: ...
 
 class Complain(_message.Message):
-    __slots__ = ("sid", "dealer", "shared", "dleq", "ciphertext", "leaves")
+    __slots__ = ("sid", "dealer", "shared", "dleq", "ciphertext", "leaves", "deal_hash")
     SID_FIELD_NUMBER: _ClassVar[int]
     DEALER_FIELD_NUMBER: _ClassVar[int]
     SHARED_FIELD_NUMBER: _ClassVar[int]
     DLEQ_FIELD_NUMBER: _ClassVar[int]
     CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
     LEAVES_FIELD_NUMBER: _ClassVar[int]
+    DEAL_HASH_FIELD_NUMBER: _ClassVar[int]
     sid: bytes
     dealer: int
     shared: bytes
     dleq: bytes
     ciphertext: bytes
     leaves: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., shared: _Optional[bytes] = ..., dleq: _Optional[bytes] = ..., ciphertext: _Optional[bytes] = ..., leaves: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    deal_hash: bytes
+    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., shared: _Optional[bytes] = ..., dleq: _Optional[bytes] = ..., ciphertext: _Optional[bytes] = ..., leaves: _Optional[_Iterable[bytes]] = ..., deal_hash: _Optional[bytes] = ...) -> None: ...
 
 class Opened(_message.Message):
     __slots__ = ("sid", "dealers")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from authnet_core.crypto import dleq
 from authnet_core.crypto.hashing import aes256_ctr
-from authnet_core.crypto.secp256k1 import is_point
+from authnet_core.crypto.secp256k1 import is_point, pub
 from authnet_core.protocol.dkg import check, strings
 from authnet_core.protocol.dkg.deal import leaf_of, shared_key
 from authnet_core.protocol.dkg.messages import Bundle, Complain, Deal
@@ -31,9 +31,22 @@ def prove_shared(params: SessionParams, dealer: Party, me: Party, e: bytes, ek_s
 
 
 def make_complaint(params: SessionParams, me: Party, deal: Deal, bundle: Bundle, ek_secret: bytes) -> Complain:
-    """COMPLAIN of `me` about a bundle that fits R_i and whose plaintext fails the test."""
+    """COMPLAIN of `me` about a bundle that fits R_i and whose plaintext fails the test.
+
+    Raises ValueError for another key than the session's: such a complaint would convict its sender.
+    """
+    if pub(ek_secret) != params.eks[me - 1]:
+        raise ValueError("not the encryption key that this session was started with")
     shared, proof = prove_shared(params, bundle.dealer, me, deal.e, ek_secret)
-    return Complain(params.sid, bundle.dealer, shared, proof, bundle.ciphertexts[me - 1], bundle.leaves)
+    return Complain(
+        sid=params.sid,
+        dealer=bundle.dealer,
+        shared=shared,
+        dleq=proof,
+        ciphertext=bundle.ciphertexts[me - 1],
+        leaves=bundle.leaves,
+        deal_hash=strings.deal_hash(deal.encode()),
+    )
 
 
 def malformed(params: SessionParams, complain: Complain) -> str | None:
@@ -46,11 +59,21 @@ def malformed(params: SessionParams, complain: Complain) -> str | None:
         return "complaint with a wrong number of leaves"
     if len(complain.ciphertext) != params.plaintext_size:
         return "complaint with a ciphertext of wrong length"
+    if len(complain.deal_hash) != 32:
+        return "complaint with a deal hash of wrong length"
     return None
 
 
+def is_about(deal: Deal, complain: Complain) -> bool:
+    """Whether the complainer signed that it means this DEAL. Else nobody is convicted: a dealer may have signed two."""
+    return complain.deal_hash == strings.deal_hash(deal.encode())
+
+
 def judge(params: SessionParams, deal: Deal, complainer: Party, complain: Complain) -> Judgement:
-    """Who is convicted. Only bytes that the dealer fixed and a D that is proven can convict the dealer."""
+    """Who is convicted by a complaint that is well formed and about this deal.
+
+    Only bytes that the dealer fixed and a D that is proven convict the dealer.
+    """
     dealer = complain.dealer
     if reason := _refuse_opening(params, deal, complainer, complain):
         return Judgement(False, reason)

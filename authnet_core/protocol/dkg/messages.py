@@ -134,6 +134,8 @@ class Complain:
     dleq: bytes
     ciphertext: bytes = field(repr=False)
     leaves: tuple[bytes, ...]
+    deal_hash: bytes
+    """Which DEAL: without it a dealer that signs a second one could make the complaint look like a lie."""
 
 
 @dataclass(frozen=True, slots=True)

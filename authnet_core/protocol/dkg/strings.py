@@ -48,6 +48,11 @@ def complaint_context(chain_id: str, sid: bytes, dealer: int, receiver: int) -> 
     return dkg_hash("dleq", chain_id.encode(), PROTOCOL_VERSION, sid, dealer, receiver)
 
 
+def deal_hash(encoded: bytes) -> bytes:
+    """Names one DEAL (`Deal.encode()`) in a COMPLAIN about it."""
+    return dkg_hash("deal", encoded)
+
+
 def parts_hash(sid: bytes, dealer: int, holder: int, points33: bytes) -> bytes:
     """Hash of P_{j,0} .. P_{j,B}, compressed, that FALLBACK_LIST puts on chain."""
     return dkg_hash("parts", sid, dealer, holder, points33)

@@ -17,8 +17,8 @@ DEALER, COMPLAINER = 2, 3
 ABOUT = """\
 Complaints of receiver 3 about dealer 2 in the session of dkg_session.json (n=5, B=2), all bytes hex. D = ek*E. \
 proof = c (32) || z (32); c = SHA256("authnet/dleq/v1/challenge" || 00 || context, EK, E, D, z*G - c*EK, z*E - c*D, \
-each with 8 bytes of length in front) mod q; context = H("dleq", chain_id, 1, sid, dealer, complainer). upheld: the \
-dealer flipped a bit of share 0. false: the dealing is right. parts_hash and fallback_seed are over the listed bytes."""
+each with 8 bytes of length in front) mod q; context = H("dleq", chain_id, 1, sid, dealer, complainer); \
+deal_hash = H("deal", sid || E || pok || R || h || c || u). upheld: the dealer flipped a bit of share 0. false: the dealing is right. parts_hash and fallback_seed are over the listed bytes."""
 
 
 def complaint_vector(dealing: Dealing) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def complaint_vector(dealing: Dealing) -> dict[str, Any]:
     judgement = complaint.judge(params, dealing.deal, COMPLAINER, made)
     return {
         "E": dealing.deal.e.hex(),
+        "pok": dealing.deal.pok.hex(),
         "R": dealing.deal.root.hex(),
         "h": dealing.deal.list_hash.hex(),
         "c": dealing.deal.nonce_hash.hex(),
@@ -36,6 +37,7 @@ def complaint_vector(dealing: Dealing) -> dict[str, Any]:
         "proof": made.dleq.hex(),
         "ciphertext": made.ciphertext.hex(),
         "leaves": [leaf.hex() for leaf in made.leaves],
+        "deal_hash": made.deal_hash.hex(),
         "convict": DEALER if judgement.convict_is_dealer else COMPLAINER,
         "reason": judgement.reason,
     }

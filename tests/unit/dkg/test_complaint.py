@@ -13,6 +13,7 @@ from authnet_core.crypto import dleq
 from authnet_core.crypto.secp256k1 import Q, pub
 from authnet_core.protocol.dkg import check
 from authnet_core.protocol.dkg.complaint import (
+    is_about,
     judge,
     make_complaint,
     malformed,
@@ -71,7 +72,7 @@ def lies() -> dict[str, Complain]:
         "proof of zeros": replace(FALSE, dleq=bytes(64)),
         "proof beyond q": replace(FALSE, dleq=FALSE.dleq[:32] + (Q + 1).to_bytes(32, "big")),
         "proof for another receiver": replace(
-            FALSE, dleq=make_complaint(PARAMS, 1, RIGHT.deal, RIGHT.bundle, ek_secret(COMPLAINER)).dleq
+            FALSE, dleq=prove_shared(PARAMS, DEALER, 1, RIGHT.deal.e, ek_secret(COMPLAINER))[1]
         ),
         "proof for another session": replace(
             FALSE, dleq=prove_shared(make_params(counter=4), DEALER, 3, RIGHT.deal.e, ek_secret(3))[1]
@@ -80,8 +81,8 @@ def lies() -> dict[str, Complain]:
 
 
 def forged(secret: int) -> Complain:
-    raw = secret.to_bytes(32, "big")
-    return make_complaint(PARAMS, COMPLAINER, RIGHT.deal, RIGHT.bundle, raw)
+    shared, proof = prove_shared(PARAMS, DEALER, COMPLAINER, RIGHT.deal.e, secret.to_bytes(32, "big"))
+    return replace(FALSE, shared=shared, dleq=proof)
 
 
 @pytest.mark.parametrize("name", lies())
@@ -127,6 +128,7 @@ COMPLAINS = st.builds(
         st.just(FALSE.leaves),
         st.lists(st.one_of(st.sampled_from(FALSE.leaves), st.binary(max_size=33)), max_size=6).map(tuple),
     ),
+    deal_hash=st.one_of(st.just(FALSE.deal_hash), st.binary(max_size=33)),
 )
 
 
@@ -158,12 +160,27 @@ MALFORMED: dict[str, dict[str, Any]] = {
     "a leaf less": {"leaves": FALSE.leaves[:-1]},
     "a leaf more": {"leaves": (*FALSE.leaves, bytes(32))},
     "short leaf": {"leaves": (b"", *FALSE.leaves[1:])},
+    "no deal hash": {"deal_hash": b""},
 }
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_complaints_are_told(name: str) -> None:
     assert malformed(PARAMS, replace(FALSE, **MALFORMED[name])) is not None
+
+
+def test_a_complaint_says_which_deal_it_is_about() -> None:
+    """A dealer that signs a second, right DEAL must not turn the complaint about its first into a lie."""
+    cheat = evil_dealing(PARAMS, DEALER, seed_of(DEALER), "one bad share")
+    made = make_complaint(PARAMS, COMPLAINER, cheat.deal, cheat.bundle, ek_secret(COMPLAINER))
+    assert is_about(cheat.deal, made)
+    assert not is_about(RIGHT.deal, made)
+    assert not is_about(replace(cheat.deal, u=RIGHT.deal.u), made)
+
+
+def test_nobody_complains_with_another_key_than_the_session_s() -> None:
+    with pytest.raises(ValueError, match="encryption key"):
+        make_complaint(PARAMS, COMPLAINER, RIGHT.deal, RIGHT.bundle, ek_secret(1))
 
 
 def test_a_published_d_opens_what_the_receiver_can_open_and_nothing_else() -> None:
@@ -200,6 +217,8 @@ def test_a_complaint_by_hand(name: str) -> None:
     for part in (v["context"], ek, v["E"], v["D"], first, second):
         raw += len(part).to_bytes(8, "big") + part
     assert int.from_bytes(hashlib.sha256(raw).digest(), "big") % naive.Q == c
+    whole = [VECTOR[name][part] for part in ("E", "pok", "R", "h", "c")] + VECTOR[name]["u"]
+    assert VECTOR[name]["deal_hash"] == naive.H("deal", sid + bytes.fromhex("".join(whole))).hex()
     assert dleq.verify(ek, v["E"], v["D"], v["context"], v["proof"])
     key = naive.enc_key(sid, DEALER, COMPLAINER, v["E"], ek, v["D"])
     plaintext = naive.ctr(key, bytes.fromhex(VECTOR[name]["ciphertext"]))
