@@ -56,6 +56,8 @@ class ApiSection(Section, frozen=True, kw_only=True):
 
 class CometSection(Section, frozen=True, kw_only=True):
     p2p: str
+    announce: str = ""
+    """host:port at which other nodes reach `p2p`, where that is another address."""
     binary: str = "cometbft"
     timeout_propose_ms: int = 300
     timeout_vote_ms: int = 100
@@ -154,6 +156,8 @@ def _check(toml: NodeToml) -> None:
         raise ConfigError("api.rate_per_s: rate and burst must be positive")
     for key, address in (("api.listen", toml.api.listen), ("cometbft.p2p", toml.cometbft.p2p)):
         split_address(address, key)
+    if toml.cometbft.announce:
+        split_address(toml.cometbft.announce, "cometbft.announce")
     if toml.metrics.listen:
         split_address(toml.metrics.listen, "metrics.listen")
     endpoint = urlsplit(toml.api.endpoint)

@@ -24,6 +24,7 @@ def register(parent: typer.Typer) -> None:
 def up(
     nodes: Annotated[int | None, typer.Option(help=f"5, 6 or 9; {DEFAULT_NODES} for a new network.")] = None,
     base_port: Annotated[int | None, typer.Option(help=f"First port; {DEFAULT_PORT} for a new network.")] = None,
+    proxied: Annotated[bool, typer.Option(help="Put proxies between the nodes, for `chaos`.")] = False,
     dir: Dir = DEFAULT_DIR,
     json: Json = False,
 ) -> None:
@@ -41,7 +42,7 @@ def up(
                     welcome(out, found)
                     return
             else:
-                places = lifecycle.choose(folder, nodes, base_port)
+                places = lifecycle.choose(folder, nodes, base_port, proxied=proxied)
                 lifecycle.start_daemon(places)
             try:
                 with Board(quiet=json) as board:

@@ -28,11 +28,18 @@ IDLE_POLL_S = 5.0
 class Supervisor:
     """Runs one node until SIGTERM."""
 
-    def __init__(self, node: plan.Node, first_env: Mapping[str, Mapping[str, str]], tether: int | None) -> None:
+    def __init__(
+        self,
+        node: plan.Node,
+        first_env: Mapping[str, Mapping[str, str]],
+        programs: Mapping[str, str],
+        tether: int | None,
+    ) -> None:
+        """Raises PlanError for programs that this node may not run."""
         self.node = node
         self._tether = tether
         self.first_env = dict(first_env)
-        self.children = plan.children(node)
+        self.children = plan.children(node, programs)
         self.stopping = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -140,7 +147,12 @@ class Supervisor:
         fresh.replace(path)
 
 
-def run(config: Path, first_env: Mapping[str, Mapping[str, str]], tether: int | None = None) -> int:
+def run(
+    config: Path,
+    first_env: Mapping[str, Mapping[str, str]],
+    programs: Mapping[str, str],
+    tether: int | None = None,
+) -> int:
     """Run the node of `config` until SIGTERM, or until the pipe `tether` closes.
 
     2: it may not start, 1: it could not go on.
@@ -156,7 +168,12 @@ def run(config: Path, first_env: Mapping[str, Mapping[str, str]], tether: int | 
     except OSError:
         _say(f"another supervisor runs the node in {node.folder}")
         return 2
-    return Supervisor(node, first_env, tether).run()
+    try:
+        supervisor = Supervisor(node, first_env, programs, tether)
+    except plan.PlanError as error:
+        _say(str(error))
+        return 2
+    return supervisor.run()
 
 
 def _say(text: str) -> None:
