@@ -292,8 +292,7 @@ def test_a_halted_chain_at_the_remembered_block_needs_no_history(keystore: Keyst
 
     async def main() -> None:
         watch = ChainWatch(chain, keystore)
-        watch._guard(note(1_200))
-        watch.newest = note(1_200)
+        await watch._take(note(1_200))
         with trio.fail_after(1):
             await watch.check_history(comet)
 
