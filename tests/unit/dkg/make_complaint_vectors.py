@@ -18,7 +18,8 @@ ABOUT = """\
 Complaints of receiver 3 about dealer 2 in the session of dkg_session.json (n=5, B=2), all bytes hex. D = ek*E. \
 proof = c (32) || z (32); c = SHA256("authnet/dleq/v1/challenge" || 00 || context, EK, E, D, z*G - c*EK, z*E - c*D, \
 each with 8 bytes of length in front) mod q; context = H("dleq", chain_id, 1, sid, dealer, complainer); \
-deal_hash = H("deal", sid || E || pok || R || h || c || u). upheld: the dealer flipped a bit of share 0. false: the dealing is right. parts_hash and fallback_seed are over the listed bytes."""
+deal_hash = H("deal", sid || E || pok || R || h || c || u). upheld: the dealer flipped a bit of share 0. false: the \
+dealing is right. parts_hash and fallback_seed are over the listed bytes."""
 
 
 def complaint_vector(dealing: Dealing) -> dict[str, Any]:
