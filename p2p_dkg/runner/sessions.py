@@ -14,8 +14,9 @@ from anyio import to_thread
 
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.committee import Committee
+from authnet_core.protocol.dkg.fetching import Want
 from authnet_core.protocol.dkg.machine import Session
-from authnet_core.protocol.dkg.messages import CHUNK_KEYS, Message, WantBundle, WantList
+from authnet_core.protocol.dkg.messages import CHUNK_KEYS, Message
 from authnet_core.protocol.dkg.picture import params_of
 from authnet_core.protocol.views import SessionView
 from authnet_runtime.chain import BlockNote, ChainReader
@@ -78,7 +79,7 @@ class Sessions:
             driver.take(sender, message)
             return
         self._early.keep(sender, message)
-        if not isinstance(message, WantBundle | WantList) or len(self._drivers) >= MAX_ASKED:
+        if not isinstance(message, Want) or len(self._drivers) >= MAX_ASKED:
             return
         if self._keystore.has_session(message.sid):
             self._asked.add(message.sid)
