@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from authnet_core.crypto import merkle
 from authnet_core.errors import Code
 from authnet_core.protocol.dkg.complaint import make_complaint
 from authnet_core.protocol.dkg.deal import Dealing, make_dealing
@@ -81,3 +82,28 @@ def judged(world: World, sid: bytes) -> list[tuple[int, int, bool]]:
 def blamed(world: World) -> list[tuple[int, int]]:
     """(convict, accuser) of all convictions."""
     return [(view.convict, view.accuser) for view in world.query("/blame")]
+
+
+def wronged(world: World) -> None:
+    """A session, just started, that meets a cheat, a liar, the fallback and a short member, in as many blocks."""
+    sid = world.open_sid()
+    dealings = real_deals(world, sid, evil=(2,))
+    assert complain(world, dealings[2], 3) is None
+    assert complain(world, dealings[1], 4) is None
+    assert complain(world, dealings[2], 4) == Code.CONVICTED
+    world.acks(sid, ALL & ~2, [1, 3, 4, 5])
+    world.opens(sid, 0b01101, [1, 3])
+    for step in (100, 100, 3_000):
+        world.block(step_ms=step)
+    for member in (1, 3, 4, 5):
+        message = wire.FallbackList(sid=sid, dealer=5, list_hash=bytes([member]) * 32)
+        assert world.send(world.tx(member, fallback_list=message)) == [None]
+    scalars = [wire.FallbackScalar(sid=sid, dealer=5, w=bytes(31) + bytes([member])) for member in (1, 3)]
+    world.send(*(world.tx(member, fallback_scalar=w) for member, w in zip((1, 3), scalars, strict=True)))
+    world.opens(sid, 0b10000, [3, 4])
+    pairs = world.key_pairs(sid, world.query(f"/session/{sid.hex()}").count)
+    world.finals(sid, merkle.root(pairs), [1, 3, 4, 5])
+    assert complain(world, dealings[2], 5) is None
+    world.send(world.tx(2, have=wire.Have(sid=sid)))
+    assert complain(world, dealings[2], 1) == Code.WRONG_PHASE
+    world.block()
