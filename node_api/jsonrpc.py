@@ -73,7 +73,8 @@ class JsonRpc:
             envelope = _read(body)
             request_id = envelope.id
             method = envelope.method if envelope.method in METHODS else "unknown"
-            result = await call(self._node, envelope)
+            with self._node.limits.work.one():
+                result = await call(self._node, envelope)
             answer, outcome = _encoder.encode(Answered(request_id, result)), "ok"
         except AuthnetError as refusal:
             answer, outcome = failure(request_id, refusal), refusal.code.value
