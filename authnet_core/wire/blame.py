@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who is convicted, on whose word, and why."""
+    """Who is convicted, on whose word, and why, in which session of which chain and committee."""
 
     convict: int
     accuser: int
@@ -47,6 +47,10 @@ class Verdict:
     upheld: bool
     """The dealer is the convict; otherwise the complainer is."""
     reason: str
+    chain_id: str
+    epoch: int
+    sid: bytes
+    committee_hash: bytes
 
 
 class _Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,8 +121,17 @@ def judge_case(case: Case) -> Verdict:
         raise refuse("the complaint is about another deal")
     judgement = complaint.judge(case.params, deal, complainer, complain)
     convict, accuser = (dealer, complainer) if judgement.convict_is_dealer else (complainer, dealer)
-    identity = case.identities[convict - 1]
-    return Verdict(convict, accuser, identity, judgement.convict_is_dealer, judgement.reason)
+    return Verdict(
+        convict=convict,
+        accuser=accuser,
+        identity=case.identities[convict - 1],
+        upheld=judgement.convict_is_dealer,
+        reason=judgement.reason,
+        chain_id=case.params.chain_id,
+        epoch=case.params.epoch,
+        sid=case.params.sid,
+        committee_hash=case.params.committee_hash,
+    )
 
 
 def to_json(case: Case, verdict: Verdict) -> dict[str, Any]:
