@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from authnet.commands import chaos
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, NodeIndex, ask_daemon, local_network
 from authnet.output import Output, reporting
 from authnet_core.errors import AuthnetError, Code
@@ -17,6 +18,7 @@ app = typer.Typer(help="A whole network on this machine.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
+    chaos.register(app)
     parent.add_typer(app, name="localnet")
 
 

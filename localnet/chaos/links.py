@@ -55,6 +55,11 @@ class Orders:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    @property
+    def none(self) -> bool:
+        """Whether all links are as they should be, so that nobody needs to know who talks to whom."""
+        return not self._cut and not self._delay_s
+
     def delay_s(self, link: Pair) -> float:
         return self._delay_s.get(link, 0.0)
 
@@ -64,13 +69,31 @@ class Orders:
             await self._changed.wait()
 
 
+class Connection:
+    """One connection to a node. Who opened it is found out when an order makes that matter."""
+
+    def __init__(self, places: Places, index: int, peer: tuple[str, int]) -> None:
+        self._places, self._index, self._peer = places, index, peer
+        self._other = 0
+
+    async def link(self) -> Pair:
+        """Raises ConnectionError when nobody is known to have dialled."""
+        for _ in range(WHO_TRIES):
+            # A supervisor writes a little later than its child dials.
+            self._other = self._other or dialer(self._places, self._peer)
+            if self._other:
+                return pair(self._index, self._other)
+            await asyncio.sleep(WHO_PAUSE_S)
+        raise ConnectionError("nobody's connection")
+
+
 class Proxies:
     """Two listeners per node, for libp2p and for CometBFT."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self.orders = Orders()
-        self.open: Counter[Pair] = Counter()
+        self._open: set[Connection] = set()
 
     async def listen(self) -> None:
         """Open all doors. Raises OSError if one is taken."""
@@ -79,53 +102,56 @@ class Proxies:
             for door, inside in ((ports.p2p_proxy, ports.p2p), (ports.comet_proxy, ports.comet)):
                 await self._listen_at(index, door, inside)
 
+    async def open_links(self) -> Counter[Pair]:
+        """How many connections each link has."""
+        found: Counter[Pair] = Counter()
+        for connection in list(self._open):
+            with suppress(ConnectionError):
+                found[await connection.link()] += 1
+        return found
+
     async def _listen_at(self, index: int, door: int, inside: int) -> None:
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = Connection(self._places, index, writer.get_extra_info("peername"))
             try:
-                await self._serve(index, inside, reader, writer)
-            except (OSError, asyncio.IncompleteReadError):
+                if not self.orders.none:
+                    await self.orders.passable(await connection.link())
+                self._open.add(connection)
+                await self._pass_on(connection, inside, reader, writer)
+            except OSError:
                 pass
             finally:
+                self._open.discard(connection)
                 writer.close()
 
         await asyncio.start_server(accepted, "127.0.0.1", door, limit=CHUNK)
 
-    async def _serve(self, index: int, inside: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        other = await self._who(writer.get_extra_info("peername"))
-        if not other:
-            return
-        link = pair(index, other)
-        await self.orders.passable(link)
+    async def _pass_on(
+        self, connection: Connection, inside: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         back_reader, back_writer = await asyncio.open_connection("127.0.0.1", inside, limit=CHUNK)
         for end in (writer, back_writer):
             end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.open[link] += 1
         both = [
-            asyncio.create_task(_Pipe(self.orders, link, reader, back_writer).run()),
-            asyncio.create_task(_Pipe(self.orders, link, back_reader, writer).run()),
+            asyncio.create_task(_Pipe(self.orders, connection, reader, back_writer).run()),
+            asyncio.create_task(_Pipe(self.orders, connection, back_reader, writer).run()),
         ]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.open[link] -= 1
             for task in both:
                 task.cancel()
             back_writer.close()
-
-    async def _who(self, peer: tuple[str, int]) -> int:
-        """A supervisor writes a little later than its child dials."""
-        for _ in range(WHO_TRIES):
-            if found := dialer(self._places, peer):
-                return found
-            await asyncio.sleep(WHO_PAUSE_S)
-        return 0
 
 
 class _Pipe:
     """One direction of a connection."""
 
-    def __init__(self, orders: Orders, link: Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._orders, self._link, self._reader, self._writer = orders, link, reader, writer
+    def __init__(
+        self, orders: Orders, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._orders, self._connection = orders, connection
+        self._reader, self._writer = reader, writer
         self._waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WINDOW)
 
     async def run(self) -> None:
@@ -143,9 +169,10 @@ class _Pipe:
         while chunk:
             try:
                 chunk = await self._reader.read(CHUNK)
+                delay = 0.0 if self._orders.none else self._orders.delay_s(await self._connection.link())
             except OSError:
-                chunk = b""
-            await self._waiting.put((now() + self._orders.delay_s(self._link), chunk))
+                chunk, delay = b"", 0.0
+            await self._waiting.put((now() + delay, chunk))
 
     async def _drain(self) -> None:
         now = asyncio.get_running_loop().time
@@ -153,7 +180,8 @@ class _Pipe:
             due, chunk = await self._waiting.get()
             if (wait := due - now()) > 0:
                 await asyncio.sleep(wait)
-            await self._orders.passable(self._link)
+            if not self._orders.none:
+                await self._orders.passable(await self._connection.link())
             if not chunk:
                 return
             self._writer.write(chunk)
@@ -170,7 +198,7 @@ async def serve(places: Places) -> None:
         return {}
 
     async def show(_: dict[str, Any], __: rpc.Connection) -> Any:
-        return {"open": [[*link, count] for link, count in sorted(proxies.open.items())]}
+        return {"open": [[*link, count] for link, count in sorted((await proxies.open_links()).items())]}
 
     await rpc.serve(places.links_sock, {"set": set_links, "show": show}, mode=0o600)
 

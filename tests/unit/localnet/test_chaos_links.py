@@ -65,7 +65,7 @@ def test_a_cut_holds_bytes_and_new_connections_back_and_loses_none(tmp_path: Pat
         await says(three, b"others go on")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(one[0].read(1), 0.2)
-        assert proxies.open == {(1, 2): 1, (2, 3): 1}
+        assert await proxies.open_links() == {(1, 2): 1, (2, 3): 1}
         proxies.orders.replace({})
         assert await one[0].readexactly(9) == b"meanwhile"
         assert await late[0].readexactly(4) == b"late"
