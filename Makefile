@@ -48,8 +48,8 @@ bench: setup ## measure; writes bench/out/latest.json
 soak: setup ## kill processes under load: KILLS=50 SEED=1
 	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)
 
-sim: setup ## long sweep of the key generation simulator
-	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START)
+sim: setup ## sweep the key generation simulator: SEEDS=10000 START=0; SEED=7 replays one
+	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START) $(if $(filter-out file default,$(origin SEED)),--seed $(SEED))
 
 clean: ## stop the local network and delete all that set-up and runs made
 	@if [ -x $(AUTHNET) ]; then $(AUTHNET) localnet down; fi

@@ -117,7 +117,9 @@ class ModelChain:
             return False
         if message.dealer not in self.deals or not self.params.eks[sender - 1]:
             return False
-        if complaint.malformed(self.params, message) or message.dealer == sender:
+        if message.dealer == sender or complaint.malformed(self.params, message):
+            return False
+        if not complaint.is_about(self.deals[message.dealer][0], message):
             return False
         judgement = complaint.judge(self.params, self.deals[message.dealer][0], sender, message)
         convicted = self.convicted_of_q | ({message.dealer} & set(self.q) if judgement.convict_is_dealer else set())
