@@ -4,6 +4,8 @@ PY := .venv/bin/python
 AUTHNET := .venv/bin/authnet
 KILLS ?= 50
 SEED ?= 1
+MINUTES ?= 5
+FAULTY ?= t
 SEEDS ?= 1000
 START ?= 0
 # NODES and PORT: of a new network; one that is there keeps its own.
@@ -12,7 +14,7 @@ NETWORK = $(if $(NODES),--nodes $(NODES)) $(if $(PORT),--base-port $(PORT))
 # Processes and tests import our packages often: compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench soak sim up down status clean
+.PHONY: help setup demo test check bench soak chaos sim up down status clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -47,6 +49,11 @@ bench: setup ## measure; writes bench/out/latest.json
 
 soak: setup ## kill processes under load: KILLS=50 SEED=1
 	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)
+
+chaos: setup ## break a network on purpose: MINUTES=5 SEED=1 NODES=5 FAULTY=t (or beyond)
+	@d=$$(mktemp -d -t authnet-chaos-XXXX) && $(AUTHNET) localnet chaos --seed $(SEED) --minutes $(MINUTES) \
+	  --faulty $(FAULTY) --nodes $(or $(NODES),5) --base-port $(or $(PORT),9788) --dir $$d \
+	  --liar tests/liars/keeper.py --html .cache/chaos-$(SEED).html && rm -rf $$d
 
 sim: setup ## sweep the key generation simulator: SEEDS=10000 START=0; SEED=7 replays one
 	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START) $(if $(filter-out file default,$(origin SEED)),--seed $(SEED))
