@@ -21,7 +21,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol import views as v
 
 MAX_KEYS = 2_000
-MAX_SESSIONS = 1_000
+MAX_SESSIONS = 500
 MAX_BLAME = 20
 _MAX_PATH = 512
 
@@ -132,6 +132,13 @@ def _retained_page(snapshot: Snapshot, arguments: list[str]) -> Found:
     first, limit = _page(arguments, MAX_SESSIONS)
     sids = (snapshot.get(tables.RETAINED_SESSIONS) or r.SessionList()).sids[first : first + limit]
     return Found([present.retained_view(s) for s in _listed(snapshot, sids)], (tables.RETAINED_SESSIONS.key,))
+
+
+def _retained_count(snapshot: Snapshot, arguments: list[str]) -> Found:
+    if arguments != ["count"]:
+        raise AuthnetError(Code.UNKNOWN_PATH, "no such path")
+    sids = (snapshot.get(tables.RETAINED_SESSIONS) or r.SessionList()).sids
+    return Found(len(sids), (tables.RETAINED_SESSIONS.key,))
 
 
 def _page(arguments: list[str], most: int) -> tuple[int, int]:
@@ -276,6 +283,7 @@ _ROUTES: Mapping[tuple[str, int], Resolver] = {
 _NESTED: Mapping[tuple[str, str, int], Resolver] = {
     ("key", "by-pub", 1): _key_by_pub,
     ("sessions", "retained", 0): _retained,
+    ("sessions", "retained", 1): _retained_count,
     ("sessions", "retained", 2): _retained_page,
 }
 

@@ -32,6 +32,8 @@ class BlockNote(msgspec.Struct, frozen=True):
     time_ms: int
     app_hash: str
     events: list[Event] = []
+    refused: dict[str, str] = {}
+    """Hash (hex) and code of the block's transactions that had no effect."""
     is_first: bool = False
     """The first one after a (re)connect: abci_app may have been put on another chain meanwhile."""
 

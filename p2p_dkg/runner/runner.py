@@ -42,6 +42,7 @@ class Runner:
         self.dev: bool | None = None
         """What genesis says, None before the chain is there."""
         self.sessions.stand_on = watch.stand_on
+        watch.listeners.append(desk.learn)
         mesh.handle_messages(self.sessions.take_message)
 
     async def bind(self, network_id: str) -> None:
