@@ -26,7 +26,7 @@ from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.protocol.views import ComplaintView, DealView, SessionView
 from tests.sim.model_fallback import T_OPEN_MS, ModelFallback
 
-T_Q_MS, T_MAX_MS, MIN_BLOCKS = 2_000, 60_000, 3
+T_Q_MS, T_MAX_MS, MIN_BLOCKS, COMPLAINTS_A_BLOCK = 2_000, 60_000, 3, 2
 
 
 @dataclass
@@ -50,6 +50,7 @@ class ModelChain:
     final_height: int = 0
     left_out: frozenset[int] = frozenset()
     complaints: dict[tuple[int, int], ComplaintView] = field(default_factory=dict)
+    block_complaints: Counter[int] = field(default_factory=Counter)
     evidence: dict[tuple[int, int], Complain] = field(default_factory=dict)
     fallbacks: dict[int, ModelFallback] = field(default_factory=dict)
     t1_ms: int = 0
@@ -58,6 +59,7 @@ class ModelChain:
 
     def block(self, now_ms: int, txs: list[tuple[int, ChainMessage]]) -> None:
         self.height += 1
+        self.block_complaints.clear()
         if self.t0_ms == 0:
             self.t0_ms = now_ms
         if self.q_height and self.t1_ms == 0:
@@ -72,11 +74,13 @@ class ModelChain:
             case Deal():
                 return self._deal(sender, message)
             case Ack(dealers=bits):
-                fine = self.phase == "deal" and bool(self.params.eks[sender - 1])
+                fine = (
+                    self.phase == "deal" and bool(self.params.eks[sender - 1]) and not bits >> self.params.committee.n
+                )
                 fine = fine and all(i in self.deals for i in self.params.parties if bits >> (i - 1) & 1)
                 return fine and self._gain(self.acks, sender, bits)
             case Opened(dealers=bits):
-                fine = self.phase in ("certified", "opened")
+                fine = self.phase in ("certified", "opened") and not bits >> self.params.committee.n
                 fine = fine and all(i in self.q for i in self.params.parties if bits >> (i - 1) & 1)
                 return fine and self._gain(self.opened, sender, bits)
             case Complain():
@@ -111,25 +115,30 @@ class ModelChain:
         return bitmaps[sender] != before
 
     def _complain(self, sender: int, message: Complain) -> bool:
-        pair = (message.dealer, sender)
+        pair, deal = (message.dealer, sender), self.deals.get(message.dealer)
         everybody = len(self.holders) == self.params.committee.n
         if self.phase == "abandoned" or (self.phase == "final" and everybody) or pair in self.complaints:
             return False
-        if message.dealer not in self.deals or not self.params.eks[sender - 1]:
+        if deal is None or not self.params.eks[sender - 1] or message.dealer == sender:
             return False
-        if message.dealer == sender or complaint.malformed(self.params, message):
+        if sender in self.false_accusers or self.block_complaints[sender] >= COMPLAINTS_A_BLOCK:
             return False
-        if not complaint.is_about(self.deals[message.dealer][0], message):
+        if self.phase == "final" and not self._is_recoverable(message.dealer):
             return False
-        judgement = complaint.judge(self.params, self.deals[message.dealer][0], sender, message)
-        convicted = self.convicted_of_q | ({message.dealer} & set(self.q) if judgement.convict_is_dealer else set())
-        if self.phase == "final" and len(convicted) > self.params.committee.t:
+        if complaint.malformed(self.params, message) or not complaint.is_about(deal[0], message):
             return False
-        self.complaints[pair] = ComplaintView(
-            dealer=message.dealer, complainer=sender, upheld=judgement.convict_is_dealer, height=self.height
-        )
-        self.evidence[pair] = message
+        upheld = complaint.judge(self.params, deal[0], sender, message).convict_is_dealer
+        verdict = ComplaintView(dealer=message.dealer, complainer=sender, upheld=upheld, height=self.height)
+        self.complaints[pair], self.evidence[pair] = verdict, message
+        self.block_complaints[sender] += 1
         return True
+
+    def _is_recoverable(self, dealer: int) -> bool:
+        return dealer not in self.q or len(self.convicted_of_q | {dealer}) <= self.params.committee.t
+
+    @property
+    def false_accusers(self) -> set[int]:
+        return {c.complainer for c in self.complaints.values() if not c.upheld}
 
     @property
     def convicted(self) -> set[int]:
@@ -147,7 +156,9 @@ class ModelChain:
 
     def _final(self, sender: int, root: bytes) -> bool:
         late = self.phase == "final" and root == self.root
-        if sender in self.finals or not (self.phase == "opened" or late):
+        if sender in self.finals | dict.fromkeys(self.holders) or not (self.phase == "opened" or late):
+            return False
+        if not self.params.eks[sender - 1] or len(root) != 32:
             return False
         self.finals[sender] = root
         if late:
@@ -171,17 +182,26 @@ class ModelChain:
         return True
 
     def _advance(self, now_ms: int) -> None:
-        before = self.phase
+        if self._is_hopeless():
+            self.phase = "abandoned"
+        match self.phase:
+            case "deal":
+                self._fix_q(now_ms)
+            case "certified":
+                self._open(now_ms)
+            case "opened":
+                self._finish()
+        if self.phase not in ("final", "abandoned") and self._due(now_ms, T_MAX_MS):
+            self.phase = "abandoned"
+
+    def _is_hopeless(self) -> bool:
+        """Convicts leave fewer than n-t dealers, or are more of Q than late recovery answers for."""
+        if self.phase in ("final", "abandoned"):
+            return False
         if self.phase == "deal":
-            self._fix_q(now_ms)
-        elif self.phase == "certified":
-            self._open(now_ms)
-        elif self.phase == "opened":
-            self._finish()
-        if self.phase not in ("final", "abandoned") and len(self.convicted_of_q) > self.params.committee.t:
-            self.phase = "abandoned"
-        if before == self.phase and self.phase not in ("final", "abandoned") and self._due(now_ms, T_MAX_MS):
-            self.phase = "abandoned"
+            out = self.left_out | self.convicted
+            return bool(self.convicted) and self.params.committee.n - len(out) < self.params.committee.quorum
+        return len(self.convicted_of_q) > self.params.committee.t
 
     def _fix_q(self, now_ms: int) -> None:
         committee, out = self.params.committee, self.left_out | self.convicted
@@ -196,12 +216,12 @@ class ModelChain:
         if not shut:
             self.phase = "opened"
             return
-        if self.t1_ms and now_ms >= self.t1_ms + T_OPEN_MS:
-            for dealer in shut:
-                self.fallbacks.setdefault(dealer, ModelFallback())
         for dealer, fallback in self.fallbacks.items():
             if dealer in shut:
                 fallback.cut_off(self.params, dealer, self.height)
+        late = self.t1_ms and now_ms >= self.t1_ms + T_OPEN_MS and self.height >= self.q_height + MIN_BLOCKS
+        if late and not self.fallbacks:
+            self.fallbacks = {dealer: ModelFallback() for dealer in shut}
 
     def _finish(self) -> None:
         for root, votes in Counter(self.finals.values()).items():

@@ -32,13 +32,13 @@ Event = tuple[int, int, Callable[[], None]]
 class World:
     """Runs one plan; `tests/sim/invariants.py` judges it."""
 
-    def __init__(self, plan: Plan, params: SessionParams | None = None) -> None:
-        """`params` come from elsewhere when a real chain has started the session."""
+    def __init__(self, plan: Plan, params: SessionParams | None = None, eks: dict[int, bytes] | None = None) -> None:
+        """`params` and encryption secrets come from elsewhere when a real chain has started the session."""
         self.plan, self.seed, self.committee = plan, plan.seed, plan.committee
         self.now, self.over_at, self.sequence = 0, NEVER, 0
         self.fate = Random(f"fate {plan.seed}")
         draws = Random(f"secrets {plan.seed}")
-        secrets = {j: draws.randbytes(32) for j in range(1, plan.n + 1)}
+        secrets = eks or {j: draws.randbytes(32) for j in range(1, plan.n + 1)}
         self.params = params or self._make_params(secrets, draws)
         self.nodes = {
             j: Node(j, draws.randbytes(32), secrets[j], secrets[j] if self.params.eks[j - 1] else None)
