@@ -27,11 +27,11 @@ def main() -> None:
         world.send(*raws, b"junk")
     for _ in range(4):
         world.block(step_ms=30_000)
-    other = World(Path(sys.argv[1]) / "other", params={"first_rows": 2, "sessions_in_flight": 1})
-    other.begin_epoch()
-    other.announce()
-    wronged(other)
-    world.hashes += other.hashes
+    small = World(Path(sys.argv[1]) / "other", params={"first_rows": 2, "sessions_in_flight": 1})
+    small.begin_epoch()
+    small.announce()
+    wronged(small)
+    world.hashes += small.hashes
     print("\n".join(world.hashes))
 
 

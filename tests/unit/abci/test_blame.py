@@ -199,7 +199,7 @@ def test_a_dealer_with_a_second_deal_can_not_frame_the_complainer(world: World) 
 def test_a_complainer_can_not_use_another_s_deal_or_another_session(world: World) -> None:
     right, sid = evidence(world, 0), world.open_sid()
     made = complaint(world, dealing_of(world, sid, 2, "garbage"), 3)
-    for member, kind in (
+    others: list[tuple[int, dict[str, Any]]] = [
         (5, {"complain": made}),
         (2, {"complain": made}),
         (3, {"complain": made, "chain_id": "testnet-2"}),
@@ -207,10 +207,12 @@ def test_a_complainer_can_not_use_another_s_deal_or_another_session(world: World
         (3, {"complain": made, "version": 2}),
         (3, {"ack": wire.Ack(sid=sid, dealers=1)}),
         (3, {"complain": wire.Complain(sid=bytes(32), dealer=2)}),
-    ):
+    ]
+    for member, kind in others:
         refusal({**right, "complain": resigned(member, **kind)})
     verify({**right, "complain": resigned(3, complain=made)})
-    for member, kind in ((1, {}), (2, {"chain_id": "x-1"}), (2, {"epoch": 0})):
+    others = [(1, {}), (2, {"chain_id": "x-1"}), (2, {"epoch": 0})]
+    for member, kind in others:
         refusal({**right, "deal": resigned(member, deal=wire_deal(dealing_of(world, sid, 2, "garbage")), **kind)})
 
 

@@ -99,7 +99,8 @@ def altered(made: Complain, name: str, at: int, flip: int) -> Complain:
         return replace(made, leaves=tuple(bytes(block[i : i + 32]) for i in range(0, len(block), 32)))
     raw = bytearray(getattr(made, name))
     raw[at % len(raw)] ^= flip
-    return replace(made, **{name: bytes(raw)})
+    changes: dict[str, Any] = {name: bytes(raw)}
+    return replace(made, **changes)
 
 
 @settings(max_examples=60, deadline=None)
