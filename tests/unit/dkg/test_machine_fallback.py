@@ -1,4 +1,4 @@
-"""The exponent fallback F at one machine: one challenge a mask, ever; lists and scalars of which t lie; crashes."""
+"""The exponent fallback F at one machine: one challenge a mask, ever; what is answered, served, refused."""
 
 from dataclasses import replace
 
@@ -6,34 +6,25 @@ import msgspec
 import pytest
 
 from authnet_core.protocol.dkg import fallback, strings
-from authnet_core.protocol.dkg.effects import Blame, Effect, Shelf, Store, Submit
+from authnet_core.protocol.dkg.effects import Blame, Shelf, Store, Submit
 from authnet_core.protocol.dkg.fetching import FETCH_TIMER
 from authnet_core.protocol.dkg.machine import Session
 from authnet_core.protocol.dkg.messages import (
-    ChainMessage,
     FallbackList,
     FallbackScalar,
-    Opened,
     Parts,
     PointList,
     WantList,
     WantParts,
 )
-from authnet_core.protocol.dkg.stage_keys import OPENED_TIMER
-from authnet_core.protocol.views import FallbackView
-from tests.sim.evil import evil_dealing
 from tests.sim.model_chain import ModelChain
-from tests.unit.dkg.driving import pick, sends, submits
+from tests.unit.dkg.driving import pick, sends
 from tests.unit.dkg.lying import (
-    CHEAT,
     HONEST,
-    LIAR,
     PARAMS,
     PARTIES,
     SID,
-    VICTIM,
     Told,
-    answers,
     live,
     part,
     plain,
@@ -42,47 +33,19 @@ from tests.unit.dkg.lying import (
     stored,
 )
 from tests.unit.dkg.setting import ek_secret, filled, seed_of
-
-SILENT, ME = 4, 3
-"""The dealer that keeps its list, and the machine under test."""
-HOLDERS = (1, 2, 3, 5)
-LISTS = {j: part(HONEST, SILENT, j) for j in HOLDERS}
-NOTHING = FallbackView(lists={})
-
-
-def fallback_messages(effects: list[Effect]) -> list[ChainMessage]:
-    return [m for m in submits(effects) if isinstance(m, FallbackList | FallbackScalar)]
-
-
-def waiting(me: int = ME) -> tuple[Session, Told, list[Effect]]:
-    """All lists of Q are there but that of SILENT, whose deadline is over."""
-    told = Told(HONEST)
-    machine, effects = live(me, told, HONEST, without_list=SILENT)
-    effects += machine.on_chain(told.to("certified").view)
-    effects += machine.on_timer(OPENED_TIMER)
-    told.fallbacks = {SILENT: NOTHING}
-    return machine, told, effects
-
-
-def challenged(me: int = ME) -> tuple[Session, Told, list[Effect]]:
-    """The challenge is fixed in the newest block."""
-    machine, told, effects = waiting(me)
-    effects += machine.on_chain(told.next().view)
-    told.next()
-    told.fallbacks = {SILENT: shown_fallback(LISTS, SILENT, told.chain.height)}
-    effects += machine.on_chain(told.view)
-    return machine, told, effects
-
-
-def answered(told: Told, scalars: dict[int, bytes]) -> Told:
-    """All of `scalars` are on chain."""
-    shown = told.fallbacks[SILENT]
-    told.fallbacks = {SILENT: msgspec.structs.replace(shown, scalars={j: w.hex() for j, w in scalars.items()})}
-    return told
-
-
-def good_scalars(told: Told, holders: tuple[int, ...] = HOLDERS) -> dict[int, bytes]:
-    return answers(HONEST, SILENT, told.fallbacks[SILENT].seed, holders)
+from tests.unit.dkg.silence import (
+    HOLDERS,
+    LISTS,
+    ME,
+    NOTHING,
+    SILENT,
+    another,
+    answered,
+    challenged,
+    fallback_messages,
+    open_all,
+    waiting,
+)
 
 
 def test_own_list_is_stored_then_hashed_on_chain_until_it_is_there() -> None:
@@ -156,13 +119,6 @@ def test_the_use_of_the_mask_is_on_disk_before_the_answer_leaves() -> None:
     assert fallback_messages(machine.on_chain(told.next(9).view)) == [], "it is on chain"
 
 
-def another(told: Told) -> Told:
-    """The same session on another branch: n-t other members were first."""
-    lists = {j: part(HONEST, SILENT, j) for j in (2, 3, 4, 5)}
-    told.fallbacks = {SILENT: shown_fallback(lists, SILENT, told.fallbacks[SILENT].seed_height)}
-    return told
-
-
 def test_no_second_challenge_is_answered_by_the_same_life_or_by_one_after_a_crash() -> None:
     machine, told, effects = challenged()
     effects += machine.on_chain(told.next().view)
@@ -230,9 +186,6 @@ def test_no_part_is_taken_with_a_lost_disk_without_a_share_or_without_a_key() ->
         assert fallback_messages(machine.on_chain(told.next().view)) == []
 
 
-# -- lists --------------------------------------------------------------------------------------------------------
-
-
 def test_lists_are_asked_of_their_holders_at_once_when_the_challenge_is_settled() -> None:
     machine, told, _ = challenged()
     effects = machine.on_chain(told.next().view)
@@ -280,184 +233,6 @@ def test_own_lists_and_those_used_are_served_and_no_others() -> None:
     open_all(machine, told)
     (used,) = sends(machine.handle(5, WantParts(SID, SILENT, 1)), Parts)
     assert used.message == LISTS[1]
-
-
-# -- opening ------------------------------------------------------------------------------------------------------
-
-
-def open_all(machine: Session, told: Told, lists: dict[int, Parts] | None = None) -> list[Effect]:
-    answered(told, good_scalars(told))
-    effects = machine.on_chain(told.next().view)
-    for holder, list_ in (lists or LISTS).items():
-        if holder != ME:
-            effects += machine.handle(holder, list_)
-    return effects
-
-
-def opened_points(machine: Session) -> bytes:
-    return b"".join(map(fallback.point64, machine._state.held.points[SILENT]))
-
-
-def test_k_good_lists_open_the_dealer_and_are_stored_before_the_bit() -> None:
-    machine, told, _ = challenged()
-    effects = open_all(machine, told)
-    assert opened_points(machine) == HONEST[SILENT].points.points64[: 64 * PARAMS.rows]
-    names = [e.name for e in effects if isinstance(e, Store)]
-    assert names == [f"parts/{SILENT}/1", f"parts/{SILENT}/2", "shares", "keys"]
-    (bits,) = [e for e in effects if isinstance(e, Submit) and isinstance(e.message, Opened)]
-    assert bits.message == Opened(SID, 0b11111)
-    assert effects.index(bits) > max(number for number, e in enumerate(effects) if isinstance(e, Store))
-    assert machine.missing == ()
-
-
-def test_the_dealers_own_list_and_the_fallback_give_the_same_keys() -> None:
-    by_list, told, _ = waiting()
-    by_list.handle(SILENT, HONEST[SILENT].points)
-    by_fallback, told, _ = challenged()
-    open_all(by_fallback, told)
-    assert by_list.batch is not None
-    assert by_fallback.batch is not None
-    assert by_list.batch.keys == by_fallback.batch.keys
-    assert by_list.batch.shares == by_fallback.batch.shares
-
-
-def test_a_list_that_opens_meanwhile_is_used_and_ends_the_fallback_here() -> None:
-    machine, told, _ = challenged()
-    machine.on_chain(told.next().view)
-    effects = machine.handle(SILENT, HONEST[SILENT].points)
-    assert [m for m in submits(effects) if isinstance(m, Opened)]
-    assert machine.batch is not None
-    assert machine.handle(1, LISTS[1]) == []
-    assert not sends(machine.on_timer(FETCH_TIMER), WantParts)
-
-
-def test_a_list_after_the_fallback_changes_nothing() -> None:
-    machine, told, _ = challenged()
-    open_all(machine, told)
-    assert machine.handle(SILENT, HONEST[SILENT].points) == []
-
-
-@pytest.mark.parametrize("liar", [1, 2, 5])
-def test_t_wrong_lists_and_scalars_change_nothing(liar: int) -> None:
-    """Five hashes, of which one is of a list that its holder made up, and one scalar to go with it."""
-    lists = {j: part(HONEST, SILENT, j) for j in PARTIES}
-    lists[liar] = replace(part(HONEST, 5, liar), dealer=SILENT)
-    machine, told, _ = waiting()
-    machine.on_chain(told.next().view)
-    told.fallbacks = {SILENT: shown_fallback(lists, SILENT, told.chain.height)}
-    scalars = answers(HONEST, SILENT, told.fallbacks[SILENT].seed, tuple(PARTIES))
-    scalars[liar] = fallback.answer(PARAMS, plain(HONEST, 5, liar), bytes.fromhex(told.fallbacks[SILENT].seed))
-    answered(told, scalars)
-    effects = machine.on_chain(told.next().view)
-    for holder in (liar, 1, 2, 4, 5):
-        effects += machine.handle(holder, lists[holder])
-    assert opened_points(machine) == HONEST[SILENT].points.points64[: 64 * PARAMS.rows]
-    assert not pick(effects, Blame), "what hashes and error correction show is no proof"
-    assert f"parts/{SILENT}/{liar}" not in stored(effects)
-    assert not sends(machine.on_timer(FETCH_TIMER), WantParts)
-
-
-def test_too_few_scalars_on_one_polynomial_open_nothing() -> None:
-    machine, told, _ = challenged()
-    scalars = good_scalars(told)
-    answered(told, {**scalars, 1: filled(1)})
-    machine.on_chain(told.next().view)
-    for holder in (1, 2, 5):
-        machine.handle(holder, LISTS[holder])
-    assert SILENT not in machine._state.held.points
-    answered(told, {**scalars, 1: filled(1), SILENT: good_scalars(told, (SILENT,))[SILENT]})
-    machine.on_chain(told.next().view)
-    assert opened_points(machine) == HONEST[SILENT].points.points64[: 64 * PARAMS.rows]
-
-
-def test_a_polynomial_that_the_own_share_is_not_on_is_not_used() -> None:
-    """More than t liars could agree on one; then a node that has a share notices."""
-    machine, told, _ = challenged()
-    others = answers({**HONEST, SILENT: HONEST[5]}, SILENT, told.fallbacks[SILENT].seed, (1, 2, 4, 5))
-    answered(told, others)
-    machine.on_chain(told.next().view)
-    for holder in (1, 2, 5):
-        machine.handle(holder, LISTS[holder])
-    assert SILENT not in machine._state.held.points
-
-
-def test_a_scalar_that_is_not_canonical_spoils_its_own_record_only() -> None:
-    machine, told, _ = challenged()
-    answered(told, {**good_scalars(told), 5: b"\xff" * 32})
-    assert not [m for m in fallback_messages(machine.on_chain(told.next().view)) if isinstance(m, FallbackList)]
-    assert SILENT not in machine._state.held.points
-
-
-@pytest.mark.parametrize("kept", ["all", "no used list"])
-def test_a_crash_after_opening_keeps_what_the_bit_promised(kept: str) -> None:
-    machine, told, effects = challenged()
-    effects += open_all(machine, told)
-    disk = {name: payload for name, payload in stored(effects).items() if name not in ("shares", "keys")}
-    if kept != "all":
-        disk = {name: payload for name, payload in disk.items() if not name.startswith("parts/")}
-    again = session(ME, disk)
-    effects = again.on_chain(told.next().view)
-    if kept == "all":
-        assert opened_points(again) == HONEST[SILENT].points.points64[: 64 * PARAMS.rows]
-        assert sends(again.handle(5, WantParts(SID, SILENT, 1)), Parts)
-        return
-    asked = sends(effects, WantParts)
-    assert {e.message for e in asked} == {WantParts(SID, SILENT, j) for j in HOLDERS if j != ME}
-    for holder in (1, 2, 5):
-        again.handle(holder, LISTS[holder])
-    assert SILENT in again._state.held.points
-
-
-@pytest.mark.parametrize("phase", ["opened", "final"])
-def test_who_comes_late_opens_from_the_lists_of_the_others(phase: str) -> None:
-    _, told, effects = challenged()
-    answered(told, good_scalars(told))
-    told.to(phase)
-    again = session(ME, {name: payload for name, payload in stored(effects).items() if "parts" not in name})
-    effects = again.on_chain(told.view)
-    assert {e.message for e in sends(effects, WantParts)} >= {WantParts(SID, SILENT, j) for j in HOLDERS if j != ME}
-    assert sends(effects, WantList), "or from the dealer's own, if anybody has it"
-    for holder in (1, 2, 5):
-        again.handle(holder, LISTS[holder])
-    assert opened_points(again) == HONEST[SILENT].points.points64[: 64 * PARAMS.rows]
-    assert fallback_messages(effects) == []
-
-
-def test_a_wrong_list_of_a_dealer_is_opened_by_the_fallback_with_the_points_it_dealt() -> None:
-    dealings = {**HONEST, LIAR: evil_dealing(PARAMS, LIAR, seed_of(LIAR), "wrong list")}
-    told = Told(dealings)
-    machine, _ = live(ME, told, dealings)
-    machine.on_chain(told.to("certified").view)
-    assert LIAR in machine._state.held.bad_lists
-    lists = {j: part(dealings, LIAR, j) for j in PARTIES}
-    told.fallbacks = {LIAR: shown_fallback(lists, LIAR, 1)}
-    seed = told.fallbacks[LIAR].seed
-    told.fallbacks = {LIAR: shown_fallback(lists, LIAR, 1, answers(dealings, LIAR, seed, tuple(PARTIES)))}
-    machine.on_chain(told.next().view)
-    for holder in (2, 4, 5):
-        machine.handle(holder, lists[holder])
-    points = b"".join(map(fallback.point64, machine._state.held.points[LIAR]))
-    assert points == HONEST[LIAR].points.points64[: 64 * PARAMS.rows]
-    assert machine.batch is not None
-
-
-def test_a_cheated_node_posts_nothing_but_opens_from_the_others() -> None:
-    """Its share came by no recovery yet; f_i is what the others' shares say."""
-    told = Told(CHEAT)
-    machine, _ = live(VICTIM, told, CHEAT, without_list=LIAR)
-    told.to("certified")
-    lists = {j: part(CHEAT, LIAR, j) for j in (1, 3, 4, 5)}
-    told.fallbacks = {LIAR: NOTHING}
-    assert fallback_messages(machine.on_chain(told.view)) == []
-    shown = shown_fallback(lists, LIAR, told.chain.height)
-    told.fallbacks = {
-        LIAR: shown_fallback(lists, LIAR, told.chain.height, answers(CHEAT, LIAR, shown.seed, (1, 3, 4, 5)))
-    }
-    assert fallback_messages(machine.on_chain(told.next().view)) == []
-    for holder in (3, 4, 5):
-        machine.handle(holder, lists[holder])
-    points = b"".join(map(fallback.point64, machine._state.held.points[LIAR]))
-    assert points == HONEST[LIAR].points.points64[: 64 * PARAMS.rows]
 
 
 def test_two_dealers_fall_back_side_by_side() -> None:
