@@ -20,6 +20,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 
 T = TypeVar("T")
 MAX_ANSWER = 262_144
@@ -190,7 +191,7 @@ def _since(started: float) -> float:
 def _decode(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise AuthnetError(Code.BAD_NODE_ANSWER, "the answer has another shape than agreed") from None
 
 

@@ -17,6 +17,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 from node_api.limits import Slots
 from node_api.replies import read_body, reply_json, reply_refusal
 
@@ -110,7 +111,7 @@ async def _read_post(scope: Scope, receive: Receive) -> CometCall:
     body = await read_body(scope, receive, _MAX_BODY, 10.0)
     try:
         return msgspec.json.decode(body, type=CometCall)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise AuthnetError(Code.MALFORMED, "not one JSON-RPC request") from None
 
 

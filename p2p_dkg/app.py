@@ -20,6 +20,7 @@ import trio
 from anyio import to_thread
 
 from authnet_core.errors import AuthnetError, Code, ConfigError
+from authnet_core.json_text import NOT_JSON
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.comet import CometRpc
 from authnet_runtime.config import NodeConfig
@@ -68,7 +69,7 @@ def genesis_ms(config: NodeConfig) -> int:
     try:
         text = msgspec.json.decode(config.genesis.read_bytes(), type=_Genesis).genesis_time
         return int(datetime.fromisoformat(text.replace("Z", "+00:00")[:19] + "+00:00").timestamp() * 1000)
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError, *NOT_JSON):
         return 0
 
 

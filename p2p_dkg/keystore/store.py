@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from authnet_core.errors import ConfigError
+from authnet_core.json_text import NOT_JSON
 from p2p_dkg.keystore.epochs import EpochFiles
 from p2p_dkg.keystore.files import (
     damaged,
@@ -176,7 +177,7 @@ class Keystore:
             return None
         try:
             return msgspec.json.decode(self._master.open(name, sealed), type=kind)
-        except msgspec.MsgspecError:
+        except NOT_JSON:
             raise damaged(name) from None
 
 
