@@ -120,7 +120,8 @@ def open_points(state: State, picture: Picture, dealer: Party, shown: Fallback) 
     """A_{i,b} from k good lists, which are stored, since OPENED says that they are served."""
     if dealer in state.held.points or state.has_result or not is_settled(state, picture, dealer, shown):
         return []
-    fixed = _polynomial(state, dealer, shown)
+    arrived = sum((dealer, holder) in state.held.parts for holder in shown.lists)
+    fixed = _polynomial(state, dealer, shown) if arrived >= state.params.committee.k else None
     if fixed is None:
         return []
     good = _good_lists(state, dealer, shown, fixed)
