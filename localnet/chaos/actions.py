@@ -20,7 +20,7 @@ from typing import Any
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.rpc_once import call_once
-from localnet import ethereum
+from localnet import ethereum, stages
 from localnet.chaos.launcher import set_clock
 from localnet.chaos.schedule import Fault, Kind
 from localnet.members import read_processes
@@ -31,6 +31,7 @@ ON_DISK = ("p2p_dkg", "abci_app", "cometbft")
 STOPPED_S, RUNNING_S = 0.15, 0.05
 """A slow disk: three quarters of the time nothing goes on."""
 LIMIT_EVERY_S = 0.1
+LIAR_S = 60.0
 REORG_DEPTH = 2
 """A block of the local Ethereum chain is final two blocks later."""
 
@@ -118,6 +119,10 @@ class Actions:
         self.ask("kill", node=fault.node)
         program = shlex.join([str(self._liar), fault.what])
         self.ask("start", node=fault.node, programs={"p2p_dkg": program})
+        # A liar that is still starting harms nobody: what follows is counted from when it serves.
+        deadline = time.monotonic() + LIAR_S
+        while not stages.is_open(self._places, fault.node) and time.monotonic() < deadline:
+            time.sleep(LIMIT_EVERY_S)
 
     def _pids(self, node: int, names: Iterable[str]) -> list[int]:
         listed = read_processes(self._places.node_dir(node) / "run" / "supervisor.json")

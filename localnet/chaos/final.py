@@ -15,22 +15,46 @@ from authnet_runtime.rpc_once import call_once, query_once
 from localnet import hashes
 from localnet.chaos.lights import Light
 from localnet.chaos.record import Record
+from localnet.chaos.schedule import Kind
 from localnet.chaos.tokens import VERIFIER
+from localnet.discovery import ask_chain
 from localnet.places import Places
 
 PAGE = 1000
+BLAMES = 20
 LONG_S = 30.0
 
 
-def check(places: Places, record: Record) -> dict[str, int]:
-    """Blocking. Returns how much was looked at. Raises AuthnetError when a node does not answer."""
+def convictions(places: Places) -> list[dict[str, Any]]:
+    """All that the chain has convicted so far. Blocking. Raises AuthnetError."""
+    found: list[dict[str, Any]] = []
+    while page := ask_chain(places, f"/blame/{len(found)}/{BLAMES}"):
+        found += page
+    return found
+
+
+def check(places: Places, record: Record, convicted: int) -> dict[str, int]:
+    """Blocking. Returns how much was looked at. Raises AuthnetError when a node does not answer.
+
+    `convicted`: how many convictions there were before.
+    """
     keys = _keys(places)
     shares = {index: _shares(places, index) for index in places.indexes}
     for key in keys:
         _check_key(places, record, key, shares)
     _check_owners(record, keys)
     _check_accounts(places, record)
-    return {"keys": len(keys), "accounts": len(record.accounts), "heights": _check_hashes(places, record)}
+    blamed = convictions(places)[convicted:]
+    _check_blame(record, blamed)
+    looked_at = {"convictions": len(blamed), "keys": len(keys), "accounts": len(record.accounts)}
+    return looked_at | {"heights": _check_hashes(places, record)}
+
+
+def _check_blame(record: Record, blamed: list[dict[str, Any]]) -> None:
+    liars = {fault.node for episode in record.episodes for fault in episode.step.faults if fault.kind is Kind.LIAR}
+    record.check(Light.BLAME, True, "")
+    for one in blamed:
+        record.check(Light.BLAME, one["convict"] in liars, f"node {one['convict']} is convicted: {one['reason']}")
 
 
 def _keys(places: Places) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ class Light(StrEnum):
     SERVICE = f"service is back within {SERVICE_S:g} s"
     NODES = "nodes come back by themselves"
     CODES = "every refusal has a code"
+    BLAME = "no honest node is convicted"
     STOPS = "stops cleanly when too few nodes are left"
 
 

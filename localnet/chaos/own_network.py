@@ -12,8 +12,8 @@ from authnet_core.errors import ConfigError
 from localnet import lifecycle
 from localnet.places import Places
 
-SMALL_POOL = {"first_rows": 8, "rows": 8, "pool_low": 60, "pool_high": 100, "reserve_percent": 5}
-"""Genesis parameters with which a few new accounts start a session, so that faults meet key generation."""
+SMALL_POOL = {"first_rows": 8, "rows": 2, "pool_low": 58, "pool_high": 60, "reserve_percent": 5}
+"""Genesis parameters with which a few new accounts start a session, so that every fault meets key generation."""
 
 
 @contextmanager

@@ -65,6 +65,7 @@ class Run:
         self.watch = Watch(order.places, self.record)
         self._actions = Actions(order.places, order.liar)
         self._broken: list[Fault] = []
+        self._convicted = 0
         self.now_doing = "starting"
 
     async def run(self) -> Outcome:
@@ -97,6 +98,7 @@ class Run:
         self.now_doing = "waiting for all nodes to hold all shares"
         if missing := await self._missing_in_the_end():
             raise AuthnetError(Code.UNAVAILABLE, f"the network is not whole: {'; '.join(missing)}")
+        self._convicted = len(await anyio.to_thread.run_sync(final.convictions, self.order.places))
         self.record.begun += self.record.now()
 
     async def _all_steps(self, load: Load) -> None:
@@ -184,7 +186,7 @@ class Run:
 
     async def _look_at_everything(self) -> dict[str, int]:
         try:
-            return await anyio.to_thread.run_sync(partial(final.check, self.order.places, self.record))
+            return await anyio.to_thread.run_sync(partial(final.check, self.order.places, self.record, self._convicted))
         except AuthnetError as error:
             self.record.check(Light.NODES, False, f"the last look at all keys: {error}")
             return {}

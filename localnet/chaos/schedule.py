@@ -163,8 +163,14 @@ class _Hand:
                 faults.append(Fault(kind))
         if not faults:
             return self._within(number)
-        at_once = all(fault.kind in AT_ONCE for fault in faults)
-        return Step(number, self._seconds(1, 4), tuple(faults), 0.0 if at_once else self._seconds(4, 10))
+        return Step(number, self._seconds(1, 4), tuple(faults), self._hold(faults))
+
+    def _hold(self, faults: list[Fault]) -> float:
+        """A liar starts first, and must then meet a session."""
+        if all(fault.kind in AT_ONCE for fault in faults):
+            return 0.0
+        lies = any(fault.kind is Kind.LIAR for fault in faults)
+        return self._seconds(12, 18) if lies else self._seconds(4, 10)
 
     def _node(self, kind: Kind, taken: set[int]) -> int:
         """Whose turn it is; 0 when it is nobody's."""
