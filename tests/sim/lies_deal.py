@@ -4,18 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from authnet_core.crypto import pok
 from authnet_core.crypto.scalars import block_of, inner_product, row
 from authnet_core.crypto.secp256k1 import Q, decompress, pub, scalar_bytes
 from authnet_core.protocol.dkg import deal as dealing
 from authnet_core.protocol.dkg import strings
 from authnet_core.protocol.dkg.deal import Dealing, Sharing, gamma_weights
-from authnet_core.protocol.dkg.effects import Submit
 from authnet_core.protocol.dkg.messages import Deal
-from authnet_core.protocol.dkg.params import SessionParams
-from authnet_core.protocol.dkg.picture import parse_deal
-from authnet_core.protocol.views import SessionView
-from tests.sim.liar import Act, Conduct, Liar, changed
+from tests.sim.liar import Conduct, Liar
 
 Plaintexts: TypeAlias = tuple[bytes, ...]
 Spoil: TypeAlias = Callable[[Liar, Plaintexts], Plaintexts]
@@ -31,15 +26,15 @@ def replaced(parts: tuple[bytes, ...], party: int, part: bytes) -> tuple[bytes, 
     return (*parts[: party - 1], part, *parts[party:])
 
 
-def _sharing(liar: Liar, seed: bytes) -> Sharing:
+def sharing_of(liar: Liar, seed: bytes) -> Sharing:
     return dealing.derive_sharing(liar.params, liar.index, seed)
 
 
-def _honest_text(liar: Liar, sharing: Sharing) -> Plaintexts:
+def honest_text(liar: Liar, sharing: Sharing) -> Plaintexts:
     return dealing.plaintexts_of(liar.params, sharing)
 
 
-def _assembled(liar: Liar, sharing: Sharing, plaintexts: Plaintexts) -> Dealing:
+def assembled(liar: Liar, sharing: Sharing, plaintexts: Plaintexts) -> Dealing:
     points64 = dealing.points_of(sharing)
     return dealing.assemble(liar.params, liar.index, sharing, plaintexts, points64)
 
@@ -49,11 +44,11 @@ def spoilt_shares(spoil: Callable[[bytes], bytes], *, all_victims: bool = False)
 
     def strategy(liar: Liar) -> Conduct:
         def deal(seed: bytes) -> Dealing:
-            sharing = _sharing(liar, seed)
-            plaintexts = _honest_text(liar, sharing)
+            sharing = sharing_of(liar, seed)
+            plaintexts = honest_text(liar, sharing)
             for victim in liar.victims()[: None if all_victims else 1]:
                 plaintexts = replaced(plaintexts, victim, spoil(plaintexts[victim - 1]))
-            return _assembled(liar, sharing, plaintexts)
+            return assembled(liar, sharing, plaintexts)
 
         return Conduct(deal=deal)
 
@@ -64,10 +59,38 @@ def spare_row_only(liar: Liar) -> Conduct:
     """The victim's share of the fallback's mask is bad, all shares of keys are good."""
 
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
-        plaintexts, victim = _honest_text(liar, sharing), liar.victims()[0]
+        sharing = sharing_of(liar, seed)
+        plaintexts, victim = honest_text(liar, sharing), liar.victims()[0]
         at = 32 * liar.params.rows + 31
-        return _assembled(liar, sharing, replaced(plaintexts, victim, flipped(plaintexts[victim - 1], at)))
+        return assembled(liar, sharing, replaced(plaintexts, victim, flipped(plaintexts[victim - 1], at)))
+
+    return Conduct(deal=deal)
+
+
+def share_not_canonical(liar: Liar) -> Conduct:
+    """The victim's share of row 0 is the small number 5, written as q + 5: the sum of the test does not tell."""
+
+    def deal(seed: bytes) -> Dealing:
+        sharing, victim = sharing_of(liar, seed), liar.victims()[0]
+        rest = sum(row(column, 0) * victim**power for power, column in enumerate(sharing.columns) if power)
+        constant = scalar_bytes(5 - rest)
+        sharing = replace(sharing, columns=(constant + sharing.columns[0][32:], *sharing.columns[1:]))
+        plaintexts = honest_text(liar, sharing)
+        text = (Q + 5).to_bytes(32, "big") + plaintexts[victim - 1][32:]
+        return assembled(liar, sharing, replaced(plaintexts, victim, text))
+
+    return Conduct(deal=deal)
+
+
+def guessed_gamma(liar: Liar) -> Conduct:
+    """Wrong degree in row 0, made up for in the mask of the test, for a gamma that is guessed before R_i is fixed."""
+
+    def deal(seed: bytes) -> Dealing:
+        sharing, rows = sharing_of(liar, seed), liar.params.rows
+        gamma = int.from_bytes(gamma_weights(liar.params, liar.index, bytes(32))[:16], "big")
+        top = [1] + [0] * rows + [-gamma]
+        extra = Sharing((*sharing.columns, block_of(top)), sharing.e_secret, sharing.salt, sharing.contribution)
+        return assembled(liar, sharing, honest_text(liar, extra))
 
     return Conduct(deal=deal)
 
@@ -75,13 +98,13 @@ def spare_row_only(liar: Liar) -> Conduct:
 def _higher(liar: Liar, sharing: Sharing) -> Plaintexts:
     """Row 0 gets one more coefficient: every k+1 shares fit, no two k-subsets agree."""
     extra = (*sharing.columns, sharing.columns[0][:32] + bytes(32 * (liar.params.all_rows - 1)))
-    return _honest_text(liar, Sharing(extra, sharing.e_secret, sharing.salt, sharing.contribution))
+    return honest_text(liar, Sharing(extra, sharing.e_secret, sharing.salt, sharing.contribution))
 
 
 def wrong_degree(liar: Liar) -> Conduct:
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
-        return _assembled(liar, sharing, _higher(liar, sharing))
+        sharing = sharing_of(liar, seed)
+        return assembled(liar, sharing, _higher(liar, sharing))
 
     return Conduct(deal=deal)
 
@@ -90,9 +113,9 @@ def wrong_degree_fitted(liar: Liar) -> Conduct:
     """With a u that k honest receivers must accept."""
 
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
+        sharing = sharing_of(liar, seed)
         plaintexts = _higher(liar, sharing)
-        return fitted(liar, _assembled(liar, sharing, plaintexts), plaintexts)
+        return fitted(liar, assembled(liar, sharing, plaintexts), plaintexts)
 
     return Conduct(deal=deal)
 
@@ -106,8 +129,19 @@ def _garbage(liar: Liar, sharing: Sharing) -> Plaintexts:
 
 def garbage(liar: Liar) -> Conduct:
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
-        return _assembled(liar, sharing, _garbage(liar, sharing))
+        sharing = sharing_of(liar, seed)
+        return assembled(liar, sharing, _garbage(liar, sharing))
+
+    return Conduct(deal=deal)
+
+
+def garbage_for_few(liar: Liar) -> Conduct:
+    """Fitted to k receivers, the liars among them: fewer than k honest ones could be convinced."""
+
+    def deal(seed: bytes) -> Dealing:
+        sharing = sharing_of(liar, seed)
+        plaintexts = _garbage(liar, sharing)
+        return fitted(liar, assembled(liar, sharing, plaintexts), plaintexts, honest_first=False)
 
     return Conduct(deal=deal)
 
@@ -116,18 +150,18 @@ def garbage_fitted(liar: Liar) -> Conduct:
     """u is made after gamma, so that the shares of k honest receivers pass: all that a degree of k-1 can fit."""
 
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
+        sharing = sharing_of(liar, seed)
         plaintexts = _garbage(liar, sharing)
-        return fitted(liar, _assembled(liar, sharing, plaintexts), plaintexts)
+        return fitted(liar, assembled(liar, sharing, plaintexts), plaintexts)
 
     return Conduct(deal=deal)
 
 
-def fitted(liar: Liar, made: Dealing, plaintexts: Plaintexts) -> Dealing:
-    """The dealing with a u through the values of k receivers, honest ones first."""
+def fitted(liar: Liar, made: Dealing, plaintexts: Plaintexts, *, honest_first: bool = True) -> Dealing:
+    """The dealing with a u through the values of k receivers, honest ones or accomplices first."""
     params = liar.params
     weights = gamma_weights(params, liar.index, made.deal.root)
-    order = sorted(params.parties, key=lambda j: (j in liar.world.liars, -j))
+    order = sorted(params.parties, key=lambda j: ((j in liar.world.liars) is honest_first, -j))
     shares = {j: plaintexts[j - 1][: 32 * params.all_rows] for j in order[: params.committee.k]}
     values = {j: inner_product(weights, s) + row(s, params.rows + 1) for j, s in shares.items()}
     u = tuple(scalar_bytes(c) for c in coefficients(values))
@@ -152,9 +186,9 @@ def wrong_list(liar: Liar) -> Conduct:
     """The list that h_i fixes is not the shares' one."""
 
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
+        sharing = sharing_of(liar, seed)
         points64 = decompress(pub(7)) + dealing.points_of(sharing)[64:]
-        return dealing.assemble(liar.params, liar.index, sharing, _honest_text(liar, sharing), points64)
+        return dealing.assemble(liar.params, liar.index, sharing, honest_text(liar, sharing), points64)
 
     return Conduct(deal=deal)
 
@@ -163,9 +197,9 @@ def short_ciphertext(liar: Liar) -> Conduct:
     """The ciphertext of another than the reader is one byte short; leaves and root fit it."""
 
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
-        plaintexts, victim = _honest_text(liar, sharing), liar.victims()[0]
-        return _assembled(liar, sharing, replaced(plaintexts, victim, plaintexts[victim - 1][:-1]))
+        sharing = sharing_of(liar, seed)
+        plaintexts, victim = honest_text(liar, sharing), liar.victims()[0]
+        return assembled(liar, sharing, replaced(plaintexts, victim, plaintexts[victim - 1][:-1]))
 
     return Conduct(deal=deal)
 
@@ -174,8 +208,8 @@ def leaf_without_text(liar: Liar) -> Conduct:
     """One leaf has no ciphertext that anybody knows: the victim could not complain."""
 
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
-        made = _assembled(liar, sharing, _honest_text(liar, sharing))
+        sharing = sharing_of(liar, seed)
+        made = assembled(liar, sharing, honest_text(liar, sharing))
         leaves = replaced(made.bundle.leaves, liar.victims()[0], liar.rng.randbytes(32))
         return _rerooted(liar, sharing, made, leaves)
 
@@ -194,8 +228,8 @@ def wrong_root(liar: Liar) -> Conduct:
     """R_i of nothing."""
 
     def deal(seed: bytes) -> Dealing:
-        sharing = _sharing(liar, seed)
-        made = _assembled(liar, sharing, _honest_text(liar, sharing))
+        sharing = sharing_of(liar, seed)
+        made = assembled(liar, sharing, honest_text(liar, sharing))
         return replace(made, deal=replace(made.deal, root=liar.rng.randbytes(32)))
 
     return Conduct(deal=deal)
@@ -225,115 +259,3 @@ def u_too_long(made: Deal) -> Deal:
 
 def without_proof(made: Deal) -> Deal:
     return replace(made, pok=flipped(made.pok, 60))
-
-
-def _copy_victim(liar: Liar, view: SessionView) -> tuple[int, Deal] | None:
-    """Another one's DEAL, from the mempool if it is not on chain yet: the copy may come first."""
-    for sender, message in liar.world.mempool:
-        if isinstance(message, Deal) and sender not in liar.world.liars:
-            return sender, message
-    found = ((i, parse_deal(liar.params.sid, d)) for i, d in view.deals.items() if i not in liar.world.liars)
-    return next(((i, d) for i, d in found if d is not None), None)
-
-
-def _copier(make: Callable[[Liar, int, Deal], Deal]) -> Callable[[Liar], Conduct]:
-    """Deals nothing of its own; submits what it makes of another's DEAL and sends that one's bundle as its own."""
-
-    def strategy(liar: Liar) -> Conduct:
-        def out(act: Act) -> list[Act]:
-            return [] if isinstance(act, Submit) and isinstance(act.message, Deal) else [act]
-
-        def seen(view: SessionView) -> list[Act]:
-            found = _copy_victim(liar, view)
-            if view.phase != "deal" or found is None:
-                return []
-            victim, original = found
-            acts: list[Act] = [Submit(make(liar, victim, original))] if liar.first(("copied", victim)) else []
-            bundle = liar.bundle_of(victim)
-            if bundle is not None and liar.first(("copied bundle", victim)):
-                acts += liar.to_all(changed(bundle, dealer=liar.index))
-            return acts
-
-        return Conduct(out=out, seen=seen)
-
-    return strategy
-
-
-def _same_deal(_liar: Liar, _victim: int, original: Deal) -> Deal:
-    return original
-
-
-def _own_root(liar: Liar, victim: int, original: Deal) -> Deal:
-    """The copied E under a root that fits the copied bundle: with a proof this would make the honest complain, and a
-    complaint shows ek_j * E, which opens what the copied dealer sent."""
-    bundle = liar.bundle_of(victim)
-    leaves = bundle.leaves if bundle else tuple(liar.rng.randbytes(32) for _ in liar.params.parties)
-    root = strings.deal_root(liar.params.sid, liar.index, original.e, original.list_hash, original.nonce_hash, leaves)
-    return replace(original, root=root)
-
-
-copied_deal = _copier(_same_deal)
-copied_e = _copier(_own_root)
-
-
-def shared_e(liar: Liar) -> Conduct:
-    """Accomplices use one E, each with a good proof."""
-
-    def deal(_seed: bytes) -> Dealing:
-        secret = int.from_bytes(strings.dkg_hash("one e", liar.params.sid), "big") % Q
-        sharing = replace(_sharing(liar, liar.rng.randbytes(32)), e_secret=secret)
-        return _assembled(liar, sharing, _honest_text(liar, sharing))
-
-    return Conduct(deal=deal)
-
-
-def replayed_proof(liar: Liar) -> Conduct:
-    """The proof of knowledge is for another index, epoch and session."""
-
-    def deal(seed: bytes) -> Dealing:
-        made = dealing.make_dealing(liar.params, liar.index, seed)
-        secret = _sharing(liar, seed).e_secret
-        contexts = [strings.deal_context(liar.params.chain_id, liar.params.sid, party) for party in liar.others()]
-        return replace(made, deal=replace(made.deal, pok=pok.prove(secret, liar.rng.choice(contexts), seed)))
-
-    return Conduct(deal=deal)
-
-
-def elsewhere(params: SessionParams, **changes: int) -> SessionParams:
-    """The same committee and keys in another session or epoch."""
-    return replace(params, **changes)  # type: ignore[arg-type]
-
-
-def replayed_dealing(**changes: int) -> Callable[[Liar], Conduct]:
-    """A whole dealing made for another session or epoch, relabelled: hashes and keys are of the other one."""
-
-    def strategy(liar: Liar) -> Conduct:
-        def deal(seed: bytes) -> Dealing:
-            other = elsewhere(liar.params, **changes)
-            made, sid = dealing.make_dealing(other, liar.index, seed), liar.params.sid
-            return Dealing(
-                replace(made.deal, sid=sid), replace(made.bundle, sid=sid), replace(made.points, sid=sid),
-                made.plaintexts,
-            )  # fmt: skip
-
-        return Conduct(deal=deal)
-
-    return strategy
-
-
-def dealing_of_another_index(liar: Liar) -> Conduct:
-    """A dealing made as if by the next party; the proof is the liar's own."""
-
-    def deal(seed: bytes) -> Dealing:
-        other = liar.others()[0]
-        made = dealing.make_dealing(liar.params, other, seed)
-        secret = dealing.derive_sharing(liar.params, other, seed).e_secret
-        context = strings.deal_context(liar.params.chain_id, liar.params.sid, liar.index)
-        return Dealing(
-            replace(made.deal, pok=pok.prove(secret, context, seed)),
-            replace(made.bundle, dealer=liar.index),
-            replace(made.points, dealer=liar.index),
-            made.plaintexts,
-        )
-
-    return Conduct(deal=deal)

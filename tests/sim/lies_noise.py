@@ -21,7 +21,7 @@ from authnet_core.protocol.views import SessionView
 from authnet_core.wire import peer_pb2 as pb
 from p2p_dkg.network import frames
 from tests.sim.liar import Act, Conduct, Liar, SendRaw, changed
-from tests.sim.lies_deal import elsewhere
+from tests.sim.lies_copy import elsewhere
 
 FLOOD = 40
 """Messages a view: more than a machine would need to serve."""
@@ -116,7 +116,8 @@ def frames_at_limits(liar: Liar, _view: SessionView) -> list[Act]:
     if not liar.first("frames"):
         return []
     sid, dealer, n = liar.params.sid, liar.index, liar.params.committee.n
-    biggest = _filled(pb.Bundle(sid=sid, dealer=dealer, leaves=[bytes(32)] * n, ciphertexts=[b""] * n))
+    empty = {"sid": sid, "dealer": dealer, "leaves": [bytes(32)] * n, "ciphertexts": [b""] * n}
+    biggest, too_big = (_filled(pb.Bundle(**empty), more) for more in (0, 1))
     shapes = [
         pb.Frame(bundle=pb.Bundle(sid=sid, dealer=dealer, leaves=[bytes(32)] * 65, ciphertexts=[b""] * 65)),
         pb.Frame(bundle=pb.Bundle(sid=sid, dealer=dealer, leaves=[bytes(31)] * n, ciphertexts=[b""] * n)),
@@ -137,14 +138,14 @@ def frames_at_limits(liar: Liar, _view: SessionView) -> list[Act]:
         pb.Frame(),
     ]
     raws = [shape.SerializeToString() for shape in shapes]
-    raws += [biggest, biggest + b"\0", b"", b"\xff" * 9, raws[0][:-1], liar.rng.randbytes(200)]
+    raws += [biggest, too_big, b"", b"\xff" * 9, raws[0][:-1], liar.rng.randbytes(200)]
     return [SendRaw(liar.rng.choice(liar.others()), raw) for raw in raws]
 
 
-def _filled(bundle: pb.Bundle) -> bytes:
-    """A frame of exactly MAX_FRAME bytes: one ciphertext fills it up."""
+def _filled(bundle: pb.Bundle, more: int) -> bytes:
+    """A frame of exactly MAX_FRAME bytes, or some more: one ciphertext fills it up."""
     bundle.ciphertexts[0] = bytes(frames.MAX_FRAME - 5_000)
-    missing = frames.MAX_FRAME - len(pb.Frame(bundle=bundle).SerializeToString())
+    missing = frames.MAX_FRAME + more - len(pb.Frame(bundle=bundle).SerializeToString())
     bundle.ciphertexts[0] += bytes(missing)
     raw: bytes = pb.Frame(bundle=bundle).SerializeToString()
     return raw

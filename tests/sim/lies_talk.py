@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from authnet_core.crypto.points import combine, multiply_generator, parse_points64, point64
+from authnet_core.crypto.secp256k1 import Q, scalar_bytes
 from authnet_core.protocol.dkg import deal as dealing
 from authnet_core.protocol.dkg.effects import Send, Submit
 from authnet_core.protocol.dkg.messages import (
@@ -125,6 +127,25 @@ def list_of_another_hash(liar: Liar, _to: int, message: Message) -> Message | No
     if isinstance(message, PointList) and message.dealer == liar.index:
         return replace(message, salt=bytes(32))
     return message
+
+
+@on_send
+def list_fitted_to_gamma(liar: Liar, _to: int, message: Message) -> Message | None:
+    """Other points that pass the test's sum, chosen when gamma is known: A_0 + X and A_{B+1} - gamma_0 X."""
+    if not isinstance(message, PointList) or message.dealer != liar.index:
+        return message
+    dealt = liar.world.chain.deals[liar.index][0]
+    gamma = dealing.gamma_weights(liar.params, liar.index, dealt.root)[:16]
+    return replace(message, points64=fitted_points(message.points64, gamma, liar.params.rows + 1))
+
+
+def fitted_points(points64: bytes, gamma: bytes, last: int) -> bytes:
+    """X = 7 G moves the first point, and what that adds to the sum is taken off the last one."""
+    points = parse_points64(points64)
+    moved = int.from_bytes(gamma, "big") * 7 % Q
+    points[0] = combine([points[0], multiply_generator(scalar_bytes(7))])
+    points[last] = combine([points[last], multiply_generator(scalar_bytes(-moved))])
+    return b"".join(point64(point) for point in points)
 
 
 @on_send

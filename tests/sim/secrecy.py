@@ -22,10 +22,10 @@ from tests.unit.dkg import naive
 
 def check_secrecy(world: World, truth: Truth) -> None:
     """Every rule of what may be said to whom and when."""
+    check_masks(world)
     check_reveals(world)
     check_recovery(world, truth)
     check_shared_points(world, truth)
-    check_masks(world, truth)
     check_plain_secrets(world)
     check_bounded(world)
 
@@ -71,7 +71,7 @@ def check_shared_points(world: World, truth: Truth) -> None:
         assert not said & truth.shared_points(), f"a D of an honest dealer was said, seed {world.seed}"
 
 
-def check_masks(world: World, truth: Truth) -> None:
+def check_masks(world: World) -> None:
     """No mask row under two challenges: one w a dealer and node, ever, and it is the right one for the one seed."""
     rows = world.params.rows
     for node in world.honest:

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from tests.sim import lies_attack as attack
+from tests.sim import lies_copy as copy
 from tests.sim import lies_deal as deal
+from tests.sim import lies_fallback as fallback
 from tests.sim import lies_noise as noise
 from tests.sim import lies_talk as talk
 from tests.sim.liar import Conduct, Liar
@@ -18,10 +20,12 @@ DEALINGS: dict[str, Strategy] = {
     "one bad share": deal.spoilt_shares(lambda text: deal.flipped(text, 31)),
     "t bad shares": deal.spoilt_shares(lambda text: deal.flipped(text, 31), all_victims=True),
     "bad spare share": deal.spare_row_only,
-    "share not canonical": deal.spoilt_shares(lambda text: b"\xff" * 32 + text[32:]),
+    "share not canonical": deal.share_not_canonical,
+    "guessed gamma": deal.guessed_gamma,
     "wrong v": deal.spoilt_shares(lambda text: deal.flipped(text, -1)),
     "garbage": deal.garbage,
     "garbage, fitted u": deal.garbage_fitted,
+    "garbage for few": deal.garbage_for_few,
     "wrong list": deal.wrong_list,
     "short ciphertext": deal.short_ciphertext,
     "leaf without text": deal.leaf_without_text,
@@ -29,13 +33,13 @@ DEALINGS: dict[str, Strategy] = {
     "u not canonical": deal.malformed(deal.u_not_canonical),
     "u too long": deal.malformed(deal.u_too_long),
     "deal without proof": deal.malformed(deal.without_proof),
-    "copied deal": deal.copied_deal,
-    "copied E": deal.copied_e,
-    "shared E": deal.shared_e,
-    "proof of another index": deal.replayed_proof,
-    "dealing of another session": deal.replayed_dealing(counter=999),
-    "dealing of another epoch": deal.replayed_dealing(epoch=7),
-    "dealing of another index": deal.dealing_of_another_index,
+    "copied deal": copy.copied_deal,
+    "copied E": copy.copied_e,
+    "shared E": copy.shared_e,
+    "proof of another index": copy.replayed_proof,
+    "dealing of another session": copy.replayed_dealing(counter=999),
+    "dealing of another epoch": copy.replayed_dealing(epoch=7),
+    "dealing of another index": copy.dealing_of_another_index,
 }
 
 TALK: dict[str, Strategy] = {
@@ -43,6 +47,7 @@ TALK: dict[str, Strategy] = {
     "late list": talk.late_list,
     "early list": talk.early_list,
     "list of another hash": talk.list_of_another_hash,
+    "list fitted to gamma": talk.list_fitted_to_gamma,
     "equivocates its list": talk.equivocates_list,
     "equivocates its bundle": talk.equivocates_bundle,
     "equivocates its deal": talk.equivocates_deal,
@@ -82,17 +87,19 @@ ATTACKS: dict[str, Strategy] = {
     "complains about itself": attack.about_itself,
     "replayed complaint": attack.replayed_complaint,
     "unasked recovery": attack.unasked_recovery,
-    "wrong parts": attack.wrong_parts(0),
-    "wrong spare part": attack.wrong_parts(-1),
-    "wrong parts and scalar": attack.wrong_parts_and_scalar,
-    "parts of no hash": attack.parts_of_no_hash,
-    "parts off the curve": attack.parts_off_curve,
-    "equivocates parts": attack.equivocates_parts,
-    "serves no parts": attack.serves_no_parts,
-    "wrong fallback scalar": attack.wrong_scalar,
-    "scalar not canonical": attack.scalar_not_canonical,
-    "hurried fallback": attack.hurried_fallback,
-    "list in the fallback": attack.own_list_in_fallback,
+    "wrong parts": fallback.wrong_parts(0),
+    "wrong spare part": fallback.wrong_parts(-1),
+    "wrong parts and scalar": fallback.wrong_parts_and_scalar,
+    "parts fitted to gamma": fallback.parts_fitted_to_gamma,
+    "parts of no hash": fallback.parts_of_no_hash,
+    "parts off the curve": fallback.parts_off_curve,
+    "equivocates parts": fallback.equivocates_parts,
+    "serves no parts": fallback.serves_no_parts,
+    "wrong fallback scalar": fallback.wrong_scalar,
+    "scalar not canonical": fallback.scalar_not_canonical,
+    "hurried fallback": fallback.hurried_fallback,
+    "fallback list after the challenge": fallback.list_after_the_challenge,
+    "list in the fallback": fallback.own_list_in_fallback,
 }
 
 NOISE: dict[str, Strategy] = {

@@ -122,8 +122,8 @@ class Truth:
 
     def shared_points(self) -> set[bytes]:
         """D_ij of honest dealers and honest receivers: each opens one share that nobody else may see."""
-        dealers = [i for i in self.world.chain.deals if i not in self.world.liars]
-        return {mul_secret(self.secrets[j], self.deal(i).e) for i in dealers for j in self.honest if j != i}
+        dealt = [(node.index, deal[32:65]) for node in self.world.honest for deal in node.deals_sent]
+        return {mul_secret(self.secrets[j], e) for i, e in dealt for j in self.honest if j != i}
 
     def is_offence(self, dealer: int, receiver: int) -> bool:
         """Whether what the dealer fixed for the receiver fails the test."""

@@ -252,6 +252,7 @@ class World:
         except DecodeError:
             node.undecodable += 1
             return
+        assert len(raw) <= frames.MAX_FRAME, f"a frame of {len(raw)} bytes was taken, seed {self.seed}"
         assert not isinstance(message, frames.Hello | frames.Ping | frames.ReceiptAsk | frames.ReceiptAnswer)
         if liar := self.liars.get(to):
             liar.heard.append((sender, message))
