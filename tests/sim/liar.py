@@ -61,6 +61,8 @@ class Liar:
     heard: list[tuple[int, Message]] = field(default_factory=list)
     once: set[object] = field(default_factory=set)
     """What a strategy has done already."""
+    deviated: set[str] = field(default_factory=set)
+    """In what it ever did other than an honest node would: deal, out or seen, as in Conduct."""
 
     @property
     def params(self) -> SessionParams:
@@ -116,20 +118,25 @@ class Liar:
 
     def make_deal(self, seed: bytes) -> Dealing | None:
         makers = [conduct.deal for _, conduct in self.conducts if conduct.deal]
+        self.deviated |= {"deal"} if makers else set()
         return makers[0](seed) if makers else None
 
     def filter(self, effects: Iterable[Effect]) -> list[Act]:
         """What goes out instead of an honest machine's effects."""
         acts: list[Act] = [act for effect in effects for act in self._loyal(effect)]
+        loyal = acts
         for since, conduct in self.conducts:
             if conduct.out and self.world.now >= since:
                 acts = [changed for act in acts for changed in conduct.out(act)]
+        self.deviated |= {"out"} if acts != loyal else set()
         return acts
 
     def look(self, view: SessionView) -> list[Act]:
         """What strategies add at a new view of the chain."""
         active = [conduct for since, conduct in self.conducts if conduct.seen and self.world.now >= since]
-        return [act for conduct in active if conduct.seen for act in conduct.seen(view)]
+        acts = [act for conduct in active if conduct.seen for act in conduct.seen(view)]
+        self.deviated |= {"seen"} if acts else set()
+        return acts
 
     def _loyal(self, effect: Effect) -> Iterable[Effect]:
         liars = self.world.liars

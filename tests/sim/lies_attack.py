@@ -100,14 +100,14 @@ def about_itself(liar: Liar) -> Conduct:
 
 
 def replayed_complaint(liar: Liar) -> Conduct:
-    """What others complained, signed by the liar; and turned against other dealers."""
+    """What its victims complained, signed by the liar, and turned against other dealers."""
 
     def seen(_view: SessionView) -> list[Act]:
-        heard = [m for sender, m in liar.world.mempool if isinstance(m, Complain) and sender != liar.index]
+        heard = [m for _, _, m in liar.world.submitted if isinstance(m, Complain)]
         fresh = [m for m in heard if liar.first(("replayed", m.dealer))]
         return [Submit(replace(m, dealer=i)) for m in fresh for i in (m.dealer, *liar.honest_dealers())]
 
-    return Conduct(seen=seen)
+    return Conduct(deal=t_bad_shares(liar).deal, seen=seen)
 
 
 def forged_recovery(liar: Liar, _to: int, message: Recovery) -> Recovery | None:

@@ -5,9 +5,9 @@ from msgspec.structs import replace
 
 from authnet_core.protocol.dkg.effects import Outcome
 from authnet_core.protocol.dkg.messages import Parts, Recovery
-from tests.sim.plan import NEVER, Absence, Crash, Lie, Plan, Slow, all_pairs, plan_of
+from tests.sim.plan import NEVER, Absence, Crash, Lie, Plan, Slow, Weather, all_pairs, plan_of
 from tests.sim.run import run_one, run_plan
-from tests.sim.strategies import STRATEGIES
+from tests.sim.strategies import RECOVERED, STRATEGIES
 
 
 @pytest.mark.parametrize("start", range(0, 120, 10))
@@ -17,8 +17,11 @@ def test_sessions_end_as_they_must(start: int) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_each_strategy_against_a_small_committee(strategy: str) -> None:
-    run_plan(Plan(1, 5, 1, (Lie(3, strategy),)))
+def test_each_strategy_is_followed_and_does_no_harm(strategy: str) -> None:
+    """In a storm, so that much is relayed, and with a victim that complains late, so that there is a recovery."""
+    plan = Plan(1, 5, 1, (Lie(1, strategy),), slow=(Slow(2, 0, 5_000),), weather=Weather(0.3, 0.0, (1, 300)))
+    deviated = run_plan(plan).liars[1].deviated
+    assert deviated - {"deal"} if strategy in RECOVERED else deviated
 
 
 @pytest.mark.parametrize("n", [5, 6, 9])
