@@ -23,6 +23,8 @@ def take_part(state: State, picture: Picture) -> list[Effect]:
         return []
     effects: list[Effect] = []
     for dealer, shown in picture.fallbacks.items():
+        if is_forked(state, dealer, shown):
+            continue
         if _may_answer(state, picture, dealer):
             effects += _submit_list(state, picture, dealer, shown)
             effects += _submit_scalar(state, picture, dealer, shown)

@@ -85,6 +85,7 @@ def take(state: State, sender: Party, message: Recovery) -> list[Effect]:
     if check.refuse_plaintext(state.params, dealer, state.me, deal, plain.shares + plain.contribution):
         return []
     state.held.plains[dealer] = plain
+    del state.held.recovered[dealer]  # others' plaintexts have served
     state.fetcher.got(want)
     # After FINAL the shelf of shares is about to be shredded; the bundle and the complaint are enough to ask again.
     stores: list[Effect] = [] if picture.phase is Phase.FINAL else [state.share_store(dealer)]

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authnet_core.crypto.points import parse_points64, point64, scaled, small_combination
@@ -111,6 +111,7 @@ def test_sums_pass_over_the_point_at_infinity_and_take_public_scalars() -> None:
             scaled(one, scalar)
 
 
+@settings(deadline=None)
 @given(COEFFICIENTS, st.sets(st.sampled_from(range(1, 10)), max_size=2), st.integers(1, Q - 1))
 def test_up_to_t_wrong_values_are_corrected(f: list[int], wrong: set[int], by: int) -> None:
     values = {j: (evaluate(f, j) + (by * j if j in wrong else 0)) % Q for j in range(1, 10)}

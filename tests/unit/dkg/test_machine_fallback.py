@@ -172,9 +172,10 @@ def test_a_challenge_that_the_hashes_do_not_give_is_not_answered() -> None:
 def test_a_challenge_that_went_away_again_is_a_fork() -> None:
     machine, told, _ = challenged()
     machine.on_chain(told.next().view)
-    told.fallbacks = {SILENT: shown_fallback(LISTS, SILENT)}
-    assert fallback_messages(machine.on_chain(told.next(9).view)) == []
-    assert machine.missing[-1] == f"fork/{SILENT}"
+    for lists in (LISTS, {}):
+        told.fallbacks = {SILENT: shown_fallback(lists, SILENT)}
+        assert fallback_messages(machine.on_chain(told.next(9).view)) == []
+        assert machine.missing[-1] == f"fork/{SILENT}"
 
 
 def test_no_part_is_taken_with_a_lost_disk_without_a_share_or_without_a_key() -> None:

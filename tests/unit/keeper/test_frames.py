@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authnet_core.errors import Code, DecodeError
@@ -131,6 +131,7 @@ def test_a_frame_has_a_limit_both_ways() -> None:
     assert caught.value.code is Code.TOO_LARGE
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_frame_or_refused(raw: bytes) -> None:
     try:
@@ -139,6 +140,7 @@ def test_any_bytes_are_a_frame_or_refused(raw: bytes) -> None:
         return
 
 
+@settings(deadline=None)
 @given(st.sampled_from(GOOD), st.data())
 def test_a_flipped_byte_is_a_frame_or_refused(frame: Frame, pick: st.DataObject) -> None:
     raw = bytearray(encode(frame))
@@ -171,6 +173,7 @@ def test_every_field_of_a_chain_message_is_in_its_transaction(message: ChainMess
         assert (tuple(carried) if isinstance(meant, tuple) else carried) == meant
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([Parts, WantParts, Recovery, WantRecovery]),
     st.just(SID) | st.binary(max_size=40),
