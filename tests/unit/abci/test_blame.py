@@ -144,7 +144,7 @@ def altered(value: Any) -> list[Any]:
         return [value + 1, value - 1, 0, -1, 2**63, 2**80, str(value), None]
     if isinstance(value, str):
         flipped = value[:-1] + ("0" if value[-1:] != "0" else "1")
-        return [flipped, "", value + "00", value.upper() + "A", "zz", 7, None]
+        return [flipped, "", value + "00", value.upper(), value.upper() + "A", "zz", 7, None]
     return [value[:-1], [*value, value[0]], list(reversed(value)), [value[1], *value[1:]], [], "x", [1] * len(value)]
 
 
@@ -214,6 +214,21 @@ def test_a_complainer_can_not_use_another_s_deal_or_another_session(world: World
     others = [(1, {}), (2, {"chain_id": "x-1"}), (2, {"epoch": 0})]
     for member, kind in others:
         refusal({**right, "deal": resigned(member, deal=wire_deal(dealing_of(world, sid, 2, "garbage")), **kind)})
+
+
+def test_a_member_without_a_key_convicts_nobody_offline_either(tmp_path: Path) -> None:
+    world = World(tmp_path / "app", params={"first_rows": 1, "sessions_in_flight": 1})
+    world.begin_epoch()
+    world.announce([1, 2, 3, 4])
+    for _ in range(4):
+        world.block(step_ms=1_000)
+    dealings = real_deals(world, world.open_sid(), evil=(2,))
+    assert complain(world, dealings[2], 3) is None
+    right = evidence(world, 0)
+    stolen = resigned(5, complain=complaint(world, dealings[2], 3))
+    reason = "complaint with a ciphertext that does not fit its leaf"
+    assert "no encryption key" in refusal({**right, "complain": stolen, "convict": 5, "accuser": 2, "reason": reason})
+    world.app.close()
 
 
 def test_no_signature_of_a_stranger_counts(world: World) -> None:

@@ -161,7 +161,7 @@ def test_the_challenge_is_over_all_lists_of_the_block_that_brings_n_minus_t(due:
     assert fallback.seed_height == world.height
     assert due.list(sid, 3) == Code.WRONG_PHASE
     world.block()
-    assert due.view(sid).fallbacks[SILENT].seed == fallback.seed
+    assert due.view(sid).fallbacks[SILENT] == fallback, "one challenge, ever"
 
 
 def test_fewer_than_n_minus_t_fix_no_challenge(due: Story) -> None:
@@ -239,6 +239,21 @@ def test_an_open_dealer_takes_no_more_while_another_is_awaited(story: Story) -> 
     assert story.list(sid, 1, dealer=3) is None
     story.world.opens(sid, 0b00100, [1])
     assert story.list(sid, 2, dealer=3) is None, "t openers are too few"
+
+
+def test_a_list_that_opens_in_the_block_of_the_last_hash_needs_no_challenge(story: Story) -> None:
+    """Each mask that is not used is one fewer that could be used twice."""
+    sid, world = story.sid, story.world
+    story.certify(sid)
+    world.opens(sid, 0b11001, [1, 2])
+    story.pass_deadline()
+    for member in (1, 2, 4):
+        assert story.list(sid, member, dealer=3) is None
+    last = wire.FallbackList(sid=sid, dealer=3, list_hash=digest(5))
+    opened = [world.tx(j, opened=wire.Opened(sid=sid, dealers=0b00100)) for j in (1, 2)]
+    assert set(world.send(world.tx(5, fallback_list=last), *opened)) == {None}
+    assert story.view(sid).phase == "certified", "dealer 2 is awaited"
+    assert story.view(sid).fallbacks[3].seed == ""
 
 
 def test_a_member_without_a_key_has_no_list(tmp_path: Path) -> None:
