@@ -14,7 +14,7 @@ NETWORK = $(if $(NODES),--nodes $(NODES)) $(if $(PORT),--base-port $(PORT))
 # Processes and tests import our packages often: compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench soak chaos sim up down status clean
+.PHONY: help setup demo test check bench soak chaos sim fuzz abuse up down status clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,12 @@ chaos: setup ## break a network on purpose: MINUTES=5 SEED=1 NODES=5 FAULTY=t (o
 	@d=$$(mktemp -d -t authnet-chaos-XXXX) && $(AUTHNET) localnet chaos --seed $(SEED) --minutes $(MINUTES) \
 	  --faulty $(FAULTY) --nodes $(or $(NODES),5) --base-port $(or $(PORT),9788) --dir $$d \
 	  --liar tests/liars/keeper.py --html .cache/chaos-$(SEED).html && rm -rf $$d
+
+fuzz: setup ## spoilt bytes into every decoder: MINUTES=5
+	@$(PY) -m tests.fuzz --minutes $(MINUTES)
+
+abuse: setup ## attacks at the doors of a local network beside logins: DIR=.localnet of one that is up
+	@$(PY) -m bench.abuse $(if $(DIR),--dir $(DIR))
 
 sim: setup ## sweep the key generation simulator: SEEDS=10000 START=0; SEED=7 replays one
 	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START) $(if $(filter-out file default,$(origin SEED)),--seed $(SEED))
