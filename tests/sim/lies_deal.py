@@ -193,6 +193,36 @@ def wrong_list(liar: Liar) -> Conduct:
     return Conduct(deal=deal)
 
 
+def zeroed(*powers: int) -> Callable[[Liar], Conduct]:
+    """Row 0 has zero for these coefficients, honestly dealt: its constant is a point at infinity that no list can
+    show, so the fallback must; with all of them zero every share is."""
+
+    def strategy(liar: Liar) -> Conduct:
+        def deal(seed: bytes) -> Dealing:
+            sharing = sharing_of(liar, seed)
+            columns = tuple(
+                bytes(32) + column[32:] if power in powers else column for power, column in enumerate(sharing.columns)
+            )
+            zero = replace(sharing, columns=columns)
+            points64 = dealing.points_of(sharing)
+            return dealing.assemble(liar.params, liar.index, zero, honest_text(liar, zero), points64)
+
+        return Conduct(deal=deal)
+
+    return strategy
+
+
+def constant_rows(liar: Liar) -> Conduct:
+    """Polynomials of degree 0: every share of a row is the same, and a test of degree k-1 passes."""
+
+    def deal(seed: bytes) -> Dealing:
+        sharing = sharing_of(liar, seed)
+        flat = replace(sharing, columns=(sharing.columns[0], *(bytes(len(c)) for c in sharing.columns[1:])))
+        return assembled(liar, flat, honest_text(liar, flat))
+
+    return Conduct(deal=deal)
+
+
 def short_ciphertext(liar: Liar) -> Conduct:
     """The ciphertext of another than the reader is one byte short; leaves and root fit it."""
 

@@ -96,11 +96,11 @@ def _fields(message: Message | ChainMessage) -> list[bytes]:
 
 
 def check_plain_secrets(world: World) -> None:
-    """No share, nonce, seed or key of an honest node in clear, on the wire or on chain."""
+    """No share that an honest dealer dealt, no key share, nonce, seed or key of an honest node goes out in clear."""
     secrets = {node.secret for node in world.honest}
     for node in world.honest:
-        names = [n for n in node.written if n.startswith("share/") or n in (records.SHARES, records.DEAL)]
-        for name in names:
+        names = [records.SHARES, records.DEAL, *(records.share_name(i) for i in world.nodes if i not in world.liars)]
+        for name in (name for name in names if name in node.written):
             text = node.written[name][:32] if name == records.DEAL else node.written[name]
             secrets |= {text[at : at + 32] for at in range(0, len(text), 32)}
     messages: list[Message | ChainMessage] = [sent.message for sent in world.wire]

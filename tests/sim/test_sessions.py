@@ -63,6 +63,18 @@ def test_t_nodes_lost_in_the_middle_do_not_spoil_a_session(lost_ms: int) -> None
     run_plan(Plan(0, 5, absences=(Absence(3, lost_ms, NEVER),)))
 
 
+@pytest.mark.parametrize("away_ms", [0, 150])
+@pytest.mark.parametrize("strategies", [("keeps its list",), ("one bad share", "keeps its list")])
+def test_who_was_away_gets_its_keys_from_the_fallback_and_a_recovery(strategies: tuple[str, ...], away_ms: int) -> None:
+    """Party 2 is also the one that the liar cheats."""
+    lies = tuple(Lie(1, strategy) for strategy in strategies)
+    world = run_plan(Plan(away_ms, 9, 1, lies, (Absence(2, away_ms, 15_000),)))
+    assert world.chain.fallbacks[1].seed
+    assert world.nodes[2].outcome is Outcome.HELD
+    complaints = set(world.chain.complaints)
+    assert complaints == ({(1, 2)} if len(strategies) == 2 else set())
+
+
 def test_a_dealer_that_keeps_its_list_costs_no_key() -> None:
     world = run_plan(Plan(0, 5, lies=(Lie(2, "keeps its list"),)))
     assert world.chain.q == (1, 2, 3, 4, 5)
