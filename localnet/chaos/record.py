@@ -68,6 +68,10 @@ class Record:
     """Since when more than t nodes are out, so that no block can be made."""
     silent_s: float | None = None
     """Since when more than t nodes answer nobody, so that there can not be n - t receipts."""
+    stall_s: float = 0.0
+    """Longest time that this program itself was kept from running: what the machine, not the network, did."""
+    stalled_s: float = 0.0
+    """All such times together."""
     begun: float = field(default_factory=time.monotonic)
 
     def now(self) -> float:
@@ -83,6 +87,11 @@ class Record:
         made = Sample(at_s, what, (self.now() - at_s) * 1000, code, self.step)
         self.samples.append(made)
         return made
+
+    def note_stall(self, late_s: float) -> None:
+        """A pause of this program took so much longer than it should have."""
+        self.stall_s = max(self.stall_s, late_s)
+        self.stalled_s += late_s
 
     def learn(self, account: Account) -> None:
         """Compare with what was said before; a new account's key must be nobody else's."""

@@ -51,6 +51,10 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
             "nodes": spread([e.nodes_s for e in record.episodes if e.nodes_s is not None]),
         },
         "gaps": {"count": len(gaps), "longest_s": round(max((b - a for a, b in gaps), default=0.0), 1)},
+        "kept_waiting": {
+            "longest_s": round(record.stall_s, 2),
+            "share": round(record.stalled_s / max(outcome.seconds, 1.0), 3),
+        },
         "outcomes": {what: dict(counts) for what, counts in sorted(record.outcomes().items())},
         "looked_at": outcome.looked_at,
         "episodes": [_episode(episode) for episode in record.episodes],
@@ -87,6 +91,8 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
         ("all nodes hold all after a heal", _both(found["back_s"]["nodes"])),
         ("longest time without a login", f"{found['gaps']['longest_s']} s"),
     ]
+    waited = found["kept_waiting"]
+    rows.append(("the machine kept this program waiting", f"{waited['share']:.0%}, at most {waited['longest_s']} s"))
     for what, counts in found["outcomes"].items():
         rows.append((what, ", ".join(f"{count} {code}" for code, count in sorted(counts.items()))))
     if found["looked_at"]:

@@ -26,6 +26,7 @@ from localnet.chaos.watch import Watch
 from localnet.places import Places
 
 LOOK_S = 0.25
+PACE_S = 0.1
 SEEN_S = 0.5
 """Pause between looks at whether nodes are back."""
 Tell = Callable[[str], None]
@@ -79,6 +80,7 @@ class Run:
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self.watch.run)
+                    group.start_soon(self._feel_pace)
                     group.start_soon(load.run)
                     await self._all_steps(load)
                     group.cancel_scope.cancel()
@@ -92,6 +94,13 @@ class Run:
             looked_at = await self._look_at_everything()
         self.now_doing = "done"
         return Outcome(self.order, self.schedule, record, seconds, looked_at)
+
+    async def _feel_pace(self) -> None:
+        """A machine that is too busy for this program is too busy for the nodes as well."""
+        while True:
+            due = self.record.now() + PACE_S
+            await anyio.sleep(PACE_S)
+            self.record.note_stall(max(0.0, self.record.now() - due))
 
     async def _require_whole(self) -> None:
         """A session may be under way, so nodes are given the time they have after a heal."""

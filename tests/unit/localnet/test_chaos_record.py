@@ -29,6 +29,8 @@ def good() -> Record:
     record = Record()
     record.episodes.append(Episode(STEP, 5.0, 10.0, 14.0, 0.5, 3.5))
     record.learn(BOB)
+    record.note_stall(4.0)
+    record.note_stall(2.0)
     record.samples += [Sample(float(second), "one-round login", 20.0) for second in range(60)]
     record.samples += [Sample(8.0, "two-round login", 900.0, "TOO_FEW_NODES")]
     return record
@@ -95,6 +97,7 @@ def test_the_report_has_the_promised_shape_and_names_seed_and_step(tmp_path: Pat
     assert found["back_s"] == {"login": {"p50": 0.5, "max": 0.5}, "nodes": {"p50": 3.5, "max": 3.5}}
     assert {light["name"] for light in found["lights"]} == {light.name.lower() for light in Light}
     assert msgspec.json.encode(found)
+    assert found["kept_waiting"] == {"longest_s": 4.0, "share": 0.1}
     assert report.first_failure(outcome(record, tmp_path)) == ""
     record.step = 1
     record.check(Light.TOKENS, False, "node 2 gave a share")
