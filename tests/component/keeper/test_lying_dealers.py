@@ -20,6 +20,9 @@ from tests.sim.evil import evil_dealing, victim_of
 
 LIAR = 4
 VICTIM = 5
+WITHIN_S = 240
+pytestmark = pytest.mark.timeout(300)
+"""Patience for a busy machine; a run on a quiet one takes two seconds."""
 JUMP_MS = 5_000
 """More than T_Q and the opening deadline, less than T_max."""
 
@@ -90,7 +93,7 @@ async def all_hold(world: World, sid: str) -> SessionView:
         view = world.session(sid)
         return view is not None and len(view.holders) == world.committee.n and bool(view.chunks)
 
-    await until(is_held, within=90)
+    await until(is_held, within=WITHIN_S)
     view = world.session(sid)
     assert view is not None
     return view
@@ -104,7 +107,7 @@ def test_dealers_that_keep_their_lists_cost_time_and_no_keys(tmp_path: Path, n: 
 
     async def check(nursery: trio.Nursery) -> None:
         start(world, nursery)
-        await until(lambda: bool(finals(world)), within=90)
+        await until(lambda: bool(finals(world)), within=WITHIN_S)
         view = finals(world)[0]
         assert set(liars) <= set(view.q)
         assert set(view.fallbacks) == set(liars)
@@ -135,7 +138,7 @@ def test_a_power_cut_in_the_midst_of_a_fallback_changes_nothing(tmp_path: Path, 
 
     async def check(nursery: trio.Nursery) -> None:
         start(world, nursery)
-        await until(lambda: victim.deaths == [point] and bool(finals(world)), within=90)
+        await until(lambda: victim.deaths == [point] and bool(finals(world)), within=WITHIN_S)
         first = sessions(world)[0]
         assert first.phase == "final", "the session that was interrupted is the one that became final"
         await all_hold(world, first.sid)
@@ -151,7 +154,7 @@ def test_a_wrong_list_is_replaced_by_the_fallback(tmp_path: Path, monkeypatch: p
 
     async def check(nursery: trio.Nursery) -> None:
         start(world, nursery)
-        await until(lambda: bool(finals(world)), within=90)
+        await until(lambda: bool(finals(world)), within=WITHIN_S)
         view = finals(world)[0]
         assert LIAR in view.q
         assert set(view.fallbacks) == {LIAR}
@@ -177,14 +180,14 @@ def test_a_cheated_member_convicts_the_dealer_before_q(
 
     async def check(nursery: trio.Nursery) -> None:
         start(world, nursery)
-        await until(lambda: bool(finals(world)), within=90)
+        await until(lambda: bool(finals(world)), within=WITHIN_S)
         view = finals(world)[0]
         assert LIAR not in view.q
         assert [(c.dealer, c.complainer, c.upheld) for c in view.complaints] == [(LIAR, VICTIM, True)]
         await all_hold(world, view.sid)
         check_keys(world, [1, 2, 3, 5])
         assert not [m for _, _, m in seen if isinstance(m, Recovery)]
-        await until(lambda: len(finals(world)) > 1, within=90)
+        await until(lambda: len(finals(world)) > 1, within=WITHIN_S)
         assert all(LIAR in s.left_out for s in sessions(world)[1:]), "not again in this epoch"
 
     run(world, check)
@@ -214,7 +217,7 @@ def test_a_member_that_is_cheated_after_q_gets_its_share_from_the_others(
 
     async def check(nursery: trio.Nursery) -> None:
         start(world, nursery)
-        await until(lambda: bool(finals(world)), within=90)
+        await until(lambda: bool(finals(world)), within=WITHIN_S)
         first = sessions(world)[0]
         assert LIAR in first.q
         view = await all_hold(world, first.sid)
@@ -245,7 +248,7 @@ def test_a_power_cut_in_the_midst_of_a_recovery_changes_nothing(
 
     async def check(nursery: trio.Nursery) -> None:
         start(world, nursery)
-        await until(lambda: victim.deaths == [point], within=90)
+        await until(lambda: victim.deaths == [point], within=WITHIN_S)
         first = sessions(world)[0]
         view = await all_hold(world, first.sid)
         assert view.phase == "final"
@@ -273,11 +276,11 @@ def test_a_liar_that_falls_silent_after_q_is_outlived(
     async def check(nursery: trio.Nursery) -> None:
         nonlocal gone
         start(world, nursery)
-        await until(lambda: bool(sessions(world)) and sessions(world)[0].phase != "deal", within=90)
+        await until(lambda: bool(sessions(world)) and sessions(world)[0].phase != "deal", within=WITHIN_S)
         liar.scope.cancel()
-        await until(lambda: LIAR not in world.hub.meshes, within=90)
+        await until(lambda: LIAR not in world.hub.meshes, within=WITHIN_S)
         gone = True
-        await until(lambda: bool(finals(world)) and bool(finals(world)[0].chunks), within=90)
+        await until(lambda: bool(finals(world)) and bool(finals(world)[0].chunks), within=WITHIN_S)
         first = sessions(world)[0]
         assert first.phase == "final"
         assert LIAR in first.q
@@ -306,13 +309,13 @@ def test_who_finds_out_after_final_that_it_was_cheated_recovers_too(
             if index != VICTIM:
                 nursery.start_soon(node.run)
         nursery.start_soon(absent.run)
-        await until(lambda: bool(sessions(world)), within=90)
+        await until(lambda: bool(sessions(world)), within=WITHIN_S)
         absent.scope.cancel()  # its keys are announced, and the others go on without it
-        await until(lambda: len([s for s in finals(world) if LIAR in s.q and s.eks[VICTIM - 1]]) >= 1, within=90)
+        await until(lambda: len([s for s in finals(world) if LIAR in s.q and s.eks[VICTIM - 1]]) >= 1, within=WITHIN_S)
         missed = next(s for s in finals(world) if LIAR in s.q and s.eks[VICTIM - 1])
         assert VICTIM not in missed.holders
         nursery.start_soon(absent.run)
-        await until(lambda: absent.holds(missed.sid), within=90)
+        await until(lambda: absent.holds(missed.sid), within=WITHIN_S)
         view = world.session(missed.sid)
         assert view is not None
         assert [(c.dealer, c.complainer, c.upheld) for c in view.complaints] == [(LIAR, VICTIM, True)]
