@@ -20,7 +20,7 @@ BY_NAME = {kind.name: kind for kind in KINDS}
     ("name", "count", "codes"),
     [
         ("made-up token keys", 60, {"TOKEN_KEY_UNKNOWN", "RATE_LIMITED"}),
-        ("flood, one address", 600, {"ok", "RATE_LIMITED"}),
+        ("batches", 60, {"MALFORMED", "RATE_LIMITED"}),
         ("deep JSON", 60, {"DECODE", "RATE_LIMITED"}),
         ("sent ahead", 15_000, {"ok", "HTTP 400", "closed"}),
         ("enumeration, 50 addresses", 200, {"ACCOUNT_NOT_FOUND", "RATE_LIMITED"}),
