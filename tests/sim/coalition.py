@@ -209,7 +209,8 @@ def table_of(world: World, members: Iterable[Party]) -> Table:
     sent = [(each.sender, each.to, each.message) for each in world.wire]
     complaints = [(who, said) for _, who, said in world.submitted if isinstance(said, Complain)]
     complaints += [(who, said) for (_, who), said in world.chain.evidence.items()]
-    recoveries = [(sender, m) for sender, to, m in sent if isinstance(m, Recovery) and to in chosen]
+    openings = [(said.dealer, who, said.shared) for who, said in complaints]
+    openings += [(m.dealer, sender, m.shared) for sender, to, m in sent if isinstance(m, Recovery) and to in chosen]
     return Table(
         params=world.params,
         picture=read_view(world.params, world.chain.view()),
@@ -217,7 +218,7 @@ def table_of(world: World, members: Iterable[Party]) -> Table:
         ek_secrets={j: world.nodes[j].secret for j in chosen if world.params.eks[j - 1]},
         disks={j: dict(world.nodes[j].written) for j in chosen},
         bundles=_distinct(message for _, _, message in sent),
-        shared=[(m.dealer, who, m.shared) for who, m in (*complaints, *recoveries)],
+        shared=openings,
     )
 
 

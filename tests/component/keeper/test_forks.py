@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.dkg.messages import Message
