@@ -118,9 +118,12 @@ class Run:
             self.record.step = step.number
             self.now_doing = str(step)
             await anyio.sleep(step.pause_s)
-            await self._carry_out(step, load)
+            if not await self._carry_out(step, load):
+                self._tell("a node did not come back: with another fault too many would be faulty")
+                return
 
-    async def _carry_out(self, step: Step, load: Load) -> None:
+    async def _carry_out(self, step: Step, load: Load) -> bool:
+        """Whether all nodes are back after it."""
         record = self.record
         episode = Episode(step, record.now())
         record.episodes.append(episode)
@@ -134,6 +137,7 @@ class Run:
         await self._await_return(episode, load)
         episode.over_s = record.now()
         self._tell(_line(episode))
+        return episode.nodes_s is not None
 
     def _note_lack(self, step: Step) -> None:
         """When more nodes are out than the network can bear, some things must stop."""
