@@ -13,10 +13,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+
+import structlog
 
 from tests.fuzz import test_chain, test_clients, test_doors, test_links, test_logins, test_operators, test_proofs
 from tests.fuzz.mutation import spoil
@@ -89,12 +93,17 @@ def main() -> int:
     parser.add_argument("--engine", choices=("hypothesis", "atheris"), default="hypothesis")
     wanted = parser.parse_args()
     targets = [TARGETS[name] for name in wanted.targets or TARGETS]
+    # What is refused is logged and warned about, a thousand times a second.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    warnings.simplefilter("ignore")
     until = time.monotonic() + wanted.minutes * 60
     if wanted.engine == "atheris":
         if len(targets) != 1:
             parser.error("--engine atheris takes one target")
         return guide(targets[0], until)
-    return 1 if search(targets, until) else 0
+    broken = search(targets, until)
+    sys.stdout.write(f"{len(targets)} targets, {broken} broken\n")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":
