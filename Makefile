@@ -4,6 +4,8 @@ PY := .venv/bin/python
 AUTHNET := .venv/bin/authnet
 KILLS ?= 50
 SEED ?= 1
+MINUTES ?= 5
+FAULTY ?= t
 SEEDS ?= 1000
 START ?= 0
 # Tests of processes mostly wait; more workers than cores are faster, each with a network of its own.
@@ -14,7 +16,7 @@ NETWORK = $(if $(NODES),--nodes $(NODES)) $(if $(PORT),--base-port $(PORT))
 # Processes and tests import our packages often: compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench soak sim up down status clean
+.PHONY: help setup demo test check bench soak chaos sim fuzz abuse up down status clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -50,8 +52,19 @@ bench: setup ## measure; writes bench/out/latest.json
 soak: setup ## kill processes under load: KILLS=50 SEED=1
 	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)
 
-sim: setup ## long sweep of the key generation simulator
-	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START)
+chaos: setup ## break a network on purpose: MINUTES=5 SEED=1 NODES=5 FAULTY=t (or beyond)
+	@d=$$(mktemp -d -t authnet-chaos-XXXX) && $(AUTHNET) localnet chaos --seed $(SEED) --minutes $(MINUTES) \
+	  --faulty $(FAULTY) --nodes $(or $(NODES),5) --base-port $(or $(PORT),9788) --dir $$d \
+	  --liar tests/liars/keeper.py --html .cache/chaos-$(SEED).html && rm -rf $$d
+
+fuzz: setup ## spoilt bytes into every decoder: MINUTES=5
+	@$(PY) -m tests.fuzz --minutes $(MINUTES)
+
+abuse: setup ## attacks at the doors of a local network beside logins: DIR=.localnet of one that is up
+	@$(PY) -m bench.abuse $(if $(DIR),--dir $(DIR))
+
+sim: setup ## sweep the key generation simulator: SEEDS=10000 START=0; SEED=7 replays one
+	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START) $(if $(filter-out file default,$(origin SEED)),--seed $(SEED))
 
 clean: ## stop the local network and delete all that set-up and runs made
 	@if [ -x $(AUTHNET) ]; then $(AUTHNET) localnet down; fi

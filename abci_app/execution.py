@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from abci_app import records as r
 from abci_app import replay, session_flow
@@ -28,6 +29,8 @@ class Outcome:
     log: str
     data: bytes
     events: list[Event]
+    tx_hash: bytes = b""
+    """CometBFT's name for a refused transaction: it leaves no other trace for its sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class Finalized:
         found = [event for outcome in self.outcomes for event in outcome.events]
         return found + self.events
 
+    @property
+    def refused(self) -> dict[str, Code]:
+        """Transactions that this block brought to nothing, by hash."""
+        return {outcome.tx_hash.hex(): outcome.code for outcome in self.outcomes if outcome.code is not None}
+
 
 def check_tx(state: State, tx: Tx, transactions: Transactions) -> None:
     """Raise Rejected if the rules refuse `tx` in this state."""
@@ -56,7 +64,7 @@ def run_tx(state: State, raw: bytes, transactions: Transactions) -> Outcome:
         tx = transactions.decode(raw)
         check_tx(state, tx, transactions)
     except (DecodeError, Rejected) as refusal:
-        return Outcome(refusal.code, refusal.message, b"", [])
+        return Outcome(refusal.code, refusal.message, b"", [], sha256(raw).digest())
     data, events = HANDLERS[tx.kind].apply(state, tx)
     state.remember(tx.expiry, tx.replay_id)
     return Outcome(None, "", data, events)

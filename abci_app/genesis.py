@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -12,6 +12,32 @@ from abci_app import tables
 from abci_app.state import State
 from authnet_core.crypto.secp256k1 import is_point
 from authnet_core.errors import ConfigError
+from authnet_core.json_text import NOT_JSON
+from authnet_core.protocol.dkg.params import MAX_ROWS
+
+_COUNT = (1, 1_000_000)
+_PERCENT = (0, 100)
+_BOUNDS: Mapping[str, tuple[int, int]] = {
+    "min_blocks": (1, 1_000),
+    "first_rows": (1, MAX_ROWS),
+    "rows": (1, MAX_ROWS),
+    "sessions_in_flight": (1, 16),
+    "reserve_percent": _PERCENT,
+    "lookup_percent": _PERCENT,
+    "quota": _COUNT,
+    "quota_window_ms": (1, 86_400_000),
+    "expiry_window": (1, 10_000),
+    "max_block_txs": _COUNT,
+    "enckey_ahead": (1, 10_000),
+    "recent_sessions": (1, 1_000),
+    "allow_forkable": (0, 1),
+    "enckey_quota": _COUNT,
+    "observe_quota": _COUNT,
+    "account_keys": (1, 1_000),
+    "block_complaints": (1, 64),
+    "complaint_quota": _COUNT,
+}
+"""Numbers outside of these make no chain that works: no key could be made, or one member could stop it."""
 
 
 class AppState(msgspec.Struct, frozen=True):
@@ -29,7 +55,7 @@ def parse(raw: bytes) -> AppState:
     """Read app_state. Raises ConfigError naming the field."""
     try:
         return msgspec.json.decode(raw, type=AppState)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise ConfigError(f"genesis.app_state: {error}") from None
 
 
@@ -49,9 +75,17 @@ def _parse_observers(texts: Sequence[str]) -> tuple[bytes, ...]:
 def _parse_params(overrides: dict[str, int]) -> r.Params:
     known = msgspec.structs.asdict(r.Params())
     for name, number in overrides.items():
-        if name not in known or not 0 <= number < 2**53:
-            raise ConfigError(f"genesis.app_state.params.{name}: unknown or out of range")
-    return replace(r.Params(), **overrides)
+        if name not in known:
+            raise ConfigError(f"genesis.app_state.params.{name}: unknown")
+        least, most = _BOUNDS.get(name, (0, 2**53 - 1))
+        if not least <= number <= most:
+            raise ConfigError(f"genesis.app_state.params.{name}: must be {least} to {most}")
+    params = replace(r.Params(), **overrides)
+    if params.pool_low > params.pool_high:
+        raise ConfigError("genesis.app_state.params.pool_low: must not be above pool_high")
+    if params.t_q_ms > params.t_max_ms:
+        raise ConfigError("genesis.app_state.params.t_q_ms: must not be above t_max_ms")
+    return params
 
 
 def apply_genesis(state: State, chain_id: str, app_state: AppState, validators: r.ValidatorSet) -> None:

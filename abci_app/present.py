@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from abci_app import records as r
 from abci_app import tables
 from abci_app.bits import parties
+from abci_app.complaints import case_of
 from abci_app.pool import compute_reserve, get_pool
 from abci_app.session_flow import expected_count
 from abci_app.state import Reader
 from abci_app.store import Snapshot
 from authnet_core.protocol import views as v
+from authnet_core.wire import blame
 
 
 def status_view(snapshot: Snapshot, genesis: r.Genesis) -> v.StatusView:
@@ -109,6 +113,45 @@ def session_view(session: r.Session, height: int) -> v.SessionView:
         chunks=tuple(place - 1 for place in parties(session.chunks)),
         holders=parties(session.holders),
         height=height,
+        left_out=parties(session.left_out),
+        complaints=tuple(_complaint_view(complaint) for complaint in session.complaints),
+        fallbacks={fallback.dealer: _fallback_view(fallback) for fallback in session.fallbacks},
+    )
+
+
+def _complaint_view(complaint: r.Complaint) -> v.ComplaintView:
+    return v.ComplaintView(
+        dealer=complaint.dealer, complainer=complaint.complainer, upheld=complaint.upheld, height=complaint.height
+    )
+
+
+def _fallback_view(fallback: r.Fallback) -> v.FallbackView:
+    return v.FallbackView(
+        lists={member: digest.hex() for member, digest in enumerate(fallback.lists, start=1) if digest},
+        seed=fallback.seed.hex(),
+        seed_height=fallback.seed_height,
+        scalars={member: w.hex() for member, w in enumerate(fallback.scalars, start=1) if w},
+    )
+
+
+@lru_cache(maxsize=64)
+def _verdict(case: blame.Case) -> blame.Verdict:
+    """Reasons are judged again, so that no text is under the app hash."""
+    return blame.judge_case(case)
+
+
+def blame_view(state: Reader, record: r.Blame, with_evidence: bool) -> v.BlameView:
+    case = case_of(state, record)
+    verdict = _verdict(case)
+    return v.BlameView(
+        number=record.number,
+        epoch=record.epoch,
+        convict=record.convict,
+        accuser=record.accuser,
+        sid=record.sid.hex(),
+        reason=verdict.reason,
+        height=record.height,
+        evidence=blame.to_json(case, verdict) if with_evidence else None,
     )
 
 

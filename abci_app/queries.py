@@ -6,7 +6,7 @@ written meanwhile. Anything malformed is a code and a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol import views as v
 
 MAX_KEYS = 2_000
+MAX_SESSIONS = 500
+MAX_BLAME = 20
 _MAX_PATH = 512
 
 
@@ -103,23 +105,71 @@ def _enckeys(snapshot: Snapshot, arguments: list[str]) -> Found:
     return Found(present.enckeys_view(snapshot, epoch))
 
 
-def _listed(snapshot: Snapshot, place: tables.Slot[r.SessionList]) -> list[r.Session]:
-    sids = (snapshot.get(place) or r.SessionList()).sids
+def _listed(snapshot: Snapshot, sids: Sequence[bytes]) -> list[r.Session]:
     return [session for sid in sids if (session := snapshot.get(tables.session(sid))) is not None]
 
 
 def _sessions(snapshot: Snapshot, arguments: list[str]) -> Found:
     height = snapshot.meta.height
+    opened, recent = (
+        _listed(snapshot, (snapshot.get(place) or r.SessionList()).sids)
+        for place in (tables.OPEN_SESSIONS, tables.RECENT_SESSIONS)
+    )
     view = v.SessionsView(
-        open=tuple(present.session_view(s, height) for s in _listed(snapshot, tables.OPEN_SESSIONS)),
-        recent=tuple(present.session_view(s, height) for s in _listed(snapshot, tables.RECENT_SESSIONS)),
+        open=tuple(present.session_view(session, height) for session in opened),
+        recent=tuple(present.session_view(session, height) for session in recent),
     )
     return Found(view, (tables.OPEN_SESSIONS.key, tables.RECENT_SESSIONS.key))
 
 
 def _retained(snapshot: Snapshot, arguments: list[str]) -> Found:
-    sessions = _listed(snapshot, tables.RETAINED_SESSIONS)
+    """All of them: more than some thousands do not fit an answer, so readers page."""
+    sessions = _listed(snapshot, (snapshot.get(tables.RETAINED_SESSIONS) or r.SessionList()).sids)
     return Found([present.retained_view(s) for s in sessions], (tables.RETAINED_SESSIONS.key,))
+
+
+def _retained_page(snapshot: Snapshot, arguments: list[str]) -> Found:
+    first, limit = _page(arguments, MAX_SESSIONS)
+    sids = (snapshot.get(tables.RETAINED_SESSIONS) or r.SessionList()).sids[first : first + limit]
+    return Found([present.retained_view(s) for s in _listed(snapshot, sids)], (tables.RETAINED_SESSIONS.key,))
+
+
+def _retained_count(snapshot: Snapshot, arguments: list[str]) -> Found:
+    if arguments != ["count"]:
+        raise AuthnetError(Code.UNKNOWN_PATH, "no such path")
+    sids = (snapshot.get(tables.RETAINED_SESSIONS) or r.SessionList()).sids
+    return Found(len(sids), (tables.RETAINED_SESSIONS.key,))
+
+
+def _page(arguments: list[str], most: int) -> tuple[int, int]:
+    first, limit = _number(arguments[0], "first"), _number(arguments[1], "limit")
+    if not 1 <= limit <= most:
+        raise AuthnetError(Code.BAD_PARAMS, f"limit must be 1 to {most}")
+    return first, limit
+
+
+def _blame_range(snapshot: Snapshot, first: int, limit: int) -> Found:
+    records = [snapshot.get(tables.blame(number)) for number in range(first, first + limit)]
+    found = [present.blame_view(snapshot, record, False) for record in records if record is not None]
+    return Found(found, (tables.BLAME_COUNT.key,))
+
+
+def _blame_newest(snapshot: Snapshot, arguments: list[str]) -> Found:
+    """The newest convictions, oldest first, without their evidence."""
+    count = (snapshot.get(tables.BLAME_COUNT) or r.BlameCount()).count
+    return _blame_range(snapshot, max(0, count - MAX_BLAME), MAX_BLAME)
+
+
+def _blame_page(snapshot: Snapshot, arguments: list[str]) -> Found:
+    return _blame_range(snapshot, *_page(arguments, MAX_BLAME))
+
+
+def _blame(snapshot: Snapshot, arguments: list[str]) -> Found:
+    slot = tables.blame(_number(arguments[0], "number"))
+    record = snapshot.get(slot)
+    if record is None:
+        raise Absent(Code.NOT_FOUND, "no such conviction", slot.key)
+    return Found(present.blame_view(snapshot, record, True), (slot.key,))
 
 
 def _session(snapshot: Snapshot, arguments: list[str]) -> Found:
@@ -195,9 +245,7 @@ def _key_by_pub(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def _keys(snapshot: Snapshot, arguments: list[str]) -> Found:
-    first, limit = _number(arguments[0], "first index"), _number(arguments[1], "limit")
-    if not 1 <= limit <= MAX_KEYS:
-        raise AuthnetError(Code.BAD_PARAMS, f"limit must be 1 to {MAX_KEYS}")
+    first, limit = _page(arguments, MAX_KEYS)
     found: list[v.KeyView] = []
     session: r.Session | None = None
     bounds = tables.pool_key(first), tables.pool_key(first + limit)
@@ -228,10 +276,15 @@ _ROUTES: Mapping[tuple[str, int], Resolver] = {
     ("account", 1): _account,
     ("key", 1): _key,
     ("keys", 2): _keys,
+    ("blame", 0): _blame_newest,
+    ("blame", 1): _blame,
+    ("blame", 2): _blame_page,
 }
 _NESTED: Mapping[tuple[str, str, int], Resolver] = {
     ("key", "by-pub", 1): _key_by_pub,
     ("sessions", "retained", 0): _retained,
+    ("sessions", "retained", 1): _retained_count,
+    ("sessions", "retained", 2): _retained_page,
 }
 
 

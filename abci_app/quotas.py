@@ -1,7 +1,7 @@
 """What one member may write in a window of block time, so that none alone fills blocks or drains the pool.
 
-Only kinds that a member could send without end are counted: ASSIGN, ENCKEY (each costs up to 32 proofs) and
-OBSERVE. The others are bounded per session. Charged on success.
+Only kinds that a member could send without end, or that cost much, are counted: ASSIGN, ENCKEY (each costs up to
+32 proofs), OBSERVE and COMPLAIN (33 kB and a judgement). The others are bounded per session. Charged on success.
 """
 
 from __future__ import annotations
@@ -48,16 +48,17 @@ def require_observe(state: State, epoch: int, member: int) -> None:
     _require(state, quota, quota.observed < state.need(tables.PARAMS).observe_quota)
 
 
-def charge(
-    state: State, epoch: int, member: int, *, used: int = 0, lookups: int = 0, enckeys: int = 0, observed: int = 0
-) -> None:
-    """Count what the member just did."""
+def require_complaint(state: State, epoch: int, member: int) -> None:
+    """Raise Rejected unless the member may complain once more, in this block and in its window."""
+    params = state.need(tables.PARAMS)
+    if state.complaints[member] >= params.block_complaints:
+        raise Rejected(Code.BUSY, f"a member may complain {params.block_complaints} times in a block")
     quota = get_quota(state, epoch, member)
-    charged = replace(
-        quota,
-        used=quota.used + used,
-        lookups=quota.lookups + lookups,
-        enckeys=quota.enckeys + enckeys,
-        observed=quota.observed + observed,
-    )
+    _require(state, quota, quota.complaints < params.complaint_quota)
+
+
+def charge(state: State, epoch: int, member: int, **counts: int) -> None:
+    """Count what the member just did, by field of its Quota."""
+    quota = get_quota(state, epoch, member)
+    charged = replace(quota, **{name: getattr(quota, name) + count for name, count in counts.items()})
     state.put(tables.quota(epoch, member), charged)

@@ -27,7 +27,13 @@ def block_note(finalized: Finalized) -> dict[str, Any]:
     """What subscribers are told about a committed block."""
     meta = finalized.pending.meta
     events = [{"type": event.type, "attributes": dict(event.attributes)} for event in finalized.all_events]
-    return {"height": meta.height, "time_ms": meta.time_ms, "app_hash": meta.app_hash.hex(), "events": events}
+    return {
+        "height": meta.height,
+        "time_ms": meta.time_ms,
+        "app_hash": meta.app_hash.hex(),
+        "events": events,
+        "refused": finalized.refused,
+    }
 
 
 class Subscriber:
@@ -63,8 +69,8 @@ class Subscriber:
         try:
             await self._connection.notify("block", note)
         except DecodeError:
-            # More events than a frame holds. They are hints: the height alone makes a reader look.
-            await self._connection.notify("block", {**note, "events": []})
+            # More than a frame holds. They are hints: the height alone makes a reader look.
+            await self._connection.notify("block", {**note, "events": [], "refused": {}})
 
 
 class ReadServer:

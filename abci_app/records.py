@@ -38,6 +38,9 @@ class Params(Record, frozen=True):
     enckey_quota: int = 32
     observe_quota: int = 256
     account_keys: int = 16
+    t_open_ms: int = 3_000
+    block_complaints: int = 2
+    complaint_quota: int = 32
 
 
 class Genesis(Record, frozen=True):
@@ -111,6 +114,31 @@ class Deal(Record, frozen=True):
     height: int
 
 
+class Dealt(Record, frozen=True):
+    """Signed DEALs of a session by dealer, b"" for none: evidence, kept while somebody may complain."""
+
+    txs: tuple[bytes, ...]
+
+
+class Complaint(Record, frozen=True):
+    """One judged COMPLAIN. Upheld: the dealer was convicted; else the complainer was."""
+
+    dealer: int
+    complainer: int
+    upheld: bool
+    height: int
+
+
+class Fallback(Record, frozen=True):
+    """The exponent fallback for one dealer of Q: list hashes until the cut-off, one challenge ever, then scalars."""
+
+    dealer: int
+    lists: tuple[bytes, ...]
+    scalars: tuple[bytes, ...]
+    seed: bytes = b""
+    seed_height: int = 0
+
+
 class Session(Record, frozen=True):
     """One key generation session. Tuples per party have n entries, party j at j - 1."""
 
@@ -137,6 +165,17 @@ class Session(Record, frozen=True):
     count: int = 0
     chunks: int = 0
     holders: int = 0
+    complaints: tuple[Complaint, ...] = ()
+    q_t0_ms: int = 0
+    fallbacks: tuple[Fallback, ...] = ()
+
+
+class Penalty(Record, frozen=True):
+    """A dealer that did not open: how often only the fallback opened it, and how many sessions it still sits out."""
+
+    party: int
+    strikes: int
+    left: int
 
 
 class Keygen(Record, frozen=True):
@@ -146,6 +185,43 @@ class Keygen(Record, frozen=True):
     waiting_height: int = 0
     waiting_ms: int = 0
     suspects: tuple[int, ...] = ()
+    """Oldest first, at most t."""
+    penalties: tuple[Penalty, ...] = ()
+    """By party, of all that were ever suspects in this epoch."""
+
+
+class Convicts(Record, frozen=True):
+    """Bitmaps of an epoch's convicts: dealers whose shares failed the test, complainers who lied."""
+
+    dealers: int = 0
+    liars: int = 0
+
+    @property
+    def all(self) -> int:
+        return self.dealers | self.liars
+
+
+class BlameCount(Record, frozen=True):
+    """Convictions so far; the next one's number."""
+
+    count: int = 0
+
+
+class Blame(Record, frozen=True):
+    """One conviction and what proves it without the chain, but for the committee, which `epoch` names."""
+
+    number: int
+    epoch: int
+    convict: int
+    accuser: int
+    height: int
+    sid: bytes
+    curve: str
+    counter: int
+    rows: int
+    eks: tuple[bytes, ...]
+    deal: bytes
+    complain: bytes
 
 
 class SessionList(Record, frozen=True):
@@ -213,6 +289,7 @@ class Quota(Record, frozen=True):
     lookups: int
     enckeys: int = 0
     observed: int = 0
+    complaints: int = 0
 
 
 class Bucket(Record, frozen=True):

@@ -11,9 +11,9 @@ from collections import Counter
 
 from msgspec.structs import replace
 
+from abci_app import dealers, fallbacks, tables
 from abci_app import records as r
-from abci_app import tables
-from abci_app.bits import bit
+from abci_app.bits import bit, parties
 from abci_app.events import Event, event
 from abci_app.members import get_current_epoch
 from abci_app.pool import get_pool, reserve_indices
@@ -25,7 +25,9 @@ from abci_app.sessions import (
     OPENED,
     SECP256K1,
     committee_of,
+    count_openers,
     is_held_by_all,
+    upheld_dealers,
     without,
 )
 from abci_app.state import State
@@ -39,6 +41,8 @@ def start_clocks(state: State) -> None:
         session = state.need(tables.session(sid))
         if session.t0_ms == 0 and session.h0 < now.height:
             state.put(tables.session(sid), replace(session, t0_ms=now.time_ms))
+        elif session.phase == CERTIFIED and session.q_t0_ms == 0 and session.q_height < now.height:
+            state.put(tables.session(sid), replace(session, q_t0_ms=now.time_ms))
     keygen = state.need(tables.KEYGEN)
     if keygen.waiting_ms == 0 and 0 < keygen.waiting_height < now.height:
         state.put(tables.KEYGEN, replace(keygen, waiting_ms=now.time_ms))
@@ -60,23 +64,40 @@ def advance(state: State) -> list[Event]:
 
 
 def _advance_one(state: State, session: r.Session) -> list[Event]:
-    params = state.need(tables.PARAMS)
-    before = session.phase
+    params, before = state.need(tables.PARAMS), session
+    if _is_hopeless(session):
+        session = replace(session, phase=ABANDONED)
     match session.phase:
         case "deal":
             session = _fix_q(state, session, params)
         case "certified":
-            session = _open(state, session)
+            session = _open(state, session, params)
         case "opened":
             session = _finish(state, session)
-    if session.phase != FINAL and is_due(state, session.t0_ms, session.h0, params.t_max_ms):
-        session = _abandon(state, session)
-    if session.phase == before:
+    if session.phase not in (FINAL, ABANDONED) and is_due(state, session.t0_ms, session.h0, params.t_max_ms):
+        session = _time_out(state, session)
+    if session is not before:
+        state.put(tables.session(session.sid), session)
+    if session.phase == before.phase:
         return []
-    state.put(tables.session(session.sid), session)
+    if before.phase == CERTIFIED:
+        dealers.suspect(state, committee_of(session).t, (), fallbacks.fallen(session))
     if session.phase in (FINAL, ABANDONED):
         _close(state, session)
     return [_phase_event(session)]
+
+
+def _is_hopeless(session: r.Session) -> bool:
+    """Convicts leave fewer than n-t dealers, or are more than t of Q, than whom late recovery answers for no more."""
+    committee, upheld = committee_of(session), upheld_dealers(session)
+    if session.phase == DEAL:
+        return bool(upheld) and _expected(session) < committee.quorum
+    return len(upheld & set(session.q)) > committee.t
+
+
+def _expected(session: r.Session) -> int:
+    """Dealers that may still be certified, or are."""
+    return committee_of(session).n - len({*parties(session.left_out), *upheld_dealers(session)})
 
 
 def _phase_event(session: r.Session) -> Event:
@@ -85,29 +106,29 @@ def _phase_event(session: r.Session) -> Event:
 
 def _fix_q(state: State, session: r.Session, params: r.Params) -> r.Session:
     """Step 3: all dealers that may deal are certified, or T_Q is over and n-t are."""
-    committee = committee_of(session)
+    committee, upheld = committee_of(session), upheld_dealers(session)
     certified = tuple(
         dealer
         for dealer, deal in enumerate(session.deals, start=1)
-        if deal is not None and sum(ack >> (dealer - 1) & 1 for ack in session.acks) >= committee.quorum
+        if deal is not None
+        and dealer not in upheld
+        and sum(ack >> (dealer - 1) & 1 for ack in session.acks) >= committee.quorum
     )
-    expected = committee.n - session.left_out.bit_count()
     late = is_due(state, session.t0_ms, session.h0, params.t_q_ms)
-    if len(certified) == expected or (late and len(certified) >= committee.quorum):
+    if (late or len(certified) == _expected(session)) and len(certified) >= committee.quorum:
         count = session.rows * (len(certified) - committee.k + 1)
         return replace(session, phase=CERTIFIED, q=certified, q_height=state.block.height, count=count)
     return session
 
 
-def _openers(session: r.Session, dealer: int) -> int:
-    return sum(bitmap >> (dealer - 1) & 1 for bitmap in session.opened)
-
-
-def _open(state: State, session: r.Session) -> r.Session:
-    """Step 6: t+1 members hold each dealer's list, so an honest one serves it."""
+def _open(state: State, session: r.Session, params: r.Params) -> r.Session:
+    """Step 6: t+1 members hold each dealer's list, so an honest one serves it. After `t_open_ms` without theirs."""
     needed = committee_of(session).t + 1
-    if all(_openers(session, dealer) >= needed for dealer in session.q):
+    if all(count_openers(session, dealer) >= needed for dealer in session.q):
         return replace(session, phase=OPENED)
+    session = fallbacks.cut_off(session, state.block.height)
+    if is_due(state, session.q_t0_ms, session.q_height, params.t_open_ms):
+        session = fallbacks.begin(session)
     return session
 
 
@@ -128,24 +149,22 @@ def _finish(state: State, session: r.Session) -> r.Session:
     return reserve_indices(state, session)
 
 
-def _abandon(state: State, session: r.Session) -> r.Session:
+def _time_out(state: State, session: r.Session) -> r.Session:
     """The sid is burnt. Dealers of Q whose lists too few hold do not deal in the next session."""
-    committee = committee_of(session)
-    silent = [dealer for dealer in session.q if _openers(session, dealer) <= committee.t]
-    keygen = state.need(tables.KEYGEN)
-    known = [party for party in keygen.suspects if party not in silent]
-    suspects = tuple((known + silent)[-committee.t :]) if committee.t else ()
-    if suspects != keygen.suspects:
-        state.put(tables.KEYGEN, replace(keygen, suspects=suspects))
+    t = committee_of(session).t
+    silent = [dealer for dealer in session.q if count_openers(session, dealer) <= t]
+    dealers.suspect(state, t, silent, ())
     return replace(session, phase=ABANDONED)
 
 
 def _close(state: State, session: r.Session) -> None:
-    """Take a session that ended off the open list."""
+    """Take a session that ended off the open list. Complaints end too, unless somebody still has to catch up."""
     without(state, tables.OPEN_SESSIONS, session.sid)
     if session.phase == FINAL and not is_held_by_all(session):
         retained = state.need(tables.RETAINED_SESSIONS).sids
         state.put(tables.RETAINED_SESSIONS, r.SessionList((*retained, session.sid)))
+    elif state.get(tables.dealt(session.sid)) is not None:
+        state.delete(tables.dealt(session.sid))
     recent = (*state.need(tables.RECENT_SESSIONS).sids, session.sid)
     keep = state.need(tables.PARAMS).recent_sessions
     for sid in recent[:-keep]:
@@ -163,6 +182,7 @@ def _expire_retained(state: State) -> None:
     limit = state.need(tables.PARAMS).retain_ms
     if is_due(state, oldest.final_ms, oldest.final_height, limit):
         state.put(tables.RETAINED_SESSIONS, r.SessionList(retained[1:]))
+        state.delete(tables.dealt(oldest.sid))
 
 
 def compute_under_way(state: State, curve: str) -> int:
@@ -178,8 +198,7 @@ def compute_under_way(state: State, curve: str) -> int:
 
 def expected_count(session: r.Session) -> int:
     """Keys a session makes if every dealer that may deal is certified."""
-    committee = committee_of(session)
-    return session.rows * (committee.n - session.left_out.bit_count() - committee.k + 1)
+    return max(0, session.rows * (_expected(session) - committee_of(session).k + 1))
 
 
 def _update_filling(state: State) -> bool:
@@ -198,7 +217,7 @@ def _update_filling(state: State) -> bool:
 def _start_if_needed(state: State) -> list[Event]:
     """START: made by the state machine itself, at most one in a block."""
     epoch = get_current_epoch(state)
-    if epoch is None or not _update_filling(state):
+    if epoch is None or not _update_filling(state) or not dealers.may_start(state, epoch):
         return []
     params = state.need(tables.PARAMS)
     if len(state.need(tables.OPEN_SESSIONS).sids) >= params.sessions_in_flight:
@@ -231,6 +250,7 @@ def _start(state: State, epoch: r.Epoch, eks: tuple[bytes, ...]) -> Event:
     rows = params.first_rows if is_first else params.rows
     chain_id = state.need(tables.GENESIS).chain_id
     sid = session_id(chain_id, epoch.epoch, epoch.committee_hash, SECP256K1, keygen.next_counter, rows, eks)
+    left_out = dealers.take_left_out(state, epoch)
     session = r.Session(
         sid=sid,
         epoch=epoch.epoch,
@@ -241,7 +261,7 @@ def _start(state: State, epoch: r.Epoch, eks: tuple[bytes, ...]) -> Event:
         h0=state.block.height,
         t0_ms=0,
         eks=eks,
-        left_out=sum(bit(party) for party in keygen.suspects),
+        left_out=left_out,
         deals=(None,) * epoch.n,
         acks=(0,) * epoch.n,
         opened=(0,) * epoch.n,
@@ -249,5 +269,6 @@ def _start(state: State, epoch: r.Epoch, eks: tuple[bytes, ...]) -> Event:
     )
     state.put(tables.session(sid), session)
     state.put(tables.OPEN_SESSIONS, r.SessionList((*opened, sid)))
-    state.put(tables.KEYGEN, r.Keygen(next_counter=keygen.next_counter + 1))
+    following = replace(state.need(tables.KEYGEN), next_counter=keygen.next_counter + 1, waiting_height=0, waiting_ms=0)
+    state.put(tables.KEYGEN, following)
     return _phase_event(session)

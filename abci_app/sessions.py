@@ -65,6 +65,16 @@ def committee_of(session: r.Session) -> Committee:
     return Committee.of(len(session.eks))
 
 
+def count_openers(session: r.Session, dealer: int) -> int:
+    """Members that hold and serve the dealer's points."""
+    return sum(bitmap >> (dealer - 1) & 1 for bitmap in session.opened)
+
+
+def upheld_dealers(session: r.Session) -> set[int]:
+    """Dealers that a complaint of this session convicted."""
+    return {complaint.dealer for complaint in session.complaints if complaint.upheld}
+
+
 def is_held_by_all(session: r.Session) -> bool:
     return session.holders == (1 << len(session.eks)) - 1
 
@@ -76,6 +86,7 @@ def add_holder(state: State, session: r.Session, member: int) -> None:
     if is_held_by_all(session):
         set_held_by_all(state, session)
         without(state, tables.RETAINED_SESSIONS, session.sid)
+        state.delete(tables.dealt(session.sid))
 
 
 def without(state: State, place: tables.Slot[r.SessionList], sid: bytes) -> None:

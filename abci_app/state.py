@@ -5,6 +5,7 @@ Nothing here touches the disk. Values are immutable, so a value read twice is th
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -61,6 +62,8 @@ class State:
         self.changes: dict[bytes, Record | None] = {}
         self.bulk_changes: dict[bytes, bytes | None] = {}
         self.remembered: dict[int, dict[bytes, None]] = {}
+        self.complaints: Counter[int] = Counter()
+        """COMPLAINs per member in this block. It ends with the block, so it is no part of what is hashed."""
 
     def get(self, slot: Slot[R]) -> R | None:
         if slot.key in self.changes:

@@ -36,6 +36,7 @@ INDICES = Slot(b"indices", r.Indices)
 OPEN_SESSIONS = Slot(b"sessions/open", r.SessionList)
 RECENT_SESSIONS = Slot(b"sessions/recent", r.SessionList)
 RETAINED_SESSIONS = Slot(b"sessions/retained", r.SessionList)
+BLAME_COUNT = Slot(b"blames", r.BlameCount)
 VERIFIER_NAMES = Slot(b"verifiers", r.Names)
 
 
@@ -49,6 +50,18 @@ def enckeys(of_epoch: int, member: int) -> Slot[r.EncKeys]:
 
 def session(sid: bytes) -> Slot[r.Session]:
     return Slot(b"session/" + sid, r.Session)
+
+
+def dealt(sid: bytes) -> Slot[r.Dealt]:
+    return Slot(b"dealt/" + sid, r.Dealt)
+
+
+def convicts(of_epoch: int) -> Slot[r.Convicts]:
+    return Slot(b"convicts/" + _be(of_epoch), r.Convicts)
+
+
+def blame(number: int) -> Slot[r.Blame]:
+    return Slot(b"blame/" + _be(number), r.Blame)
 
 
 def pool(curve: str) -> Slot[r.Pool]:

@@ -40,6 +40,11 @@ class Tx:
     replay_id: bytes
     signed: SignedTx
 
+    @property
+    def raw(self) -> bytes:
+        """The bytes it came in: only the canonical encoding is ever decoded."""
+        return bytes(self.signed.SerializeToString(deterministic=True))
+
 
 def _read(raw: bytes, tx_hash: bytes) -> Tx:
     signed, body = decode_signed(raw)

@@ -1,16 +1,20 @@
 """HTTP to the nodes: kept-alive connections, bounded answers, coded failures with one sentence each.
 
+Each node has a connection pool of its own: a pool looks at all its connections, with a system call for each idle one,
+whenever a request begins or ends, so with one for all nodes a login's cost would grow with everybody's logins.
 Requests run in the client's own task group: who has enough answers goes on, the rest finish in the background
 and keep their connections warm. Nothing of the environment is used.
 """
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -20,11 +24,12 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 
 T = TypeVar("T")
 MAX_ANSWER = 262_144
 _URLS = 64
-_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60.0)
+_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=60.0)
 _HEADERS = {"accept-encoding": "identity", "user-agent": "authnet-client"}
 _JSON = _HEADERS | {"content-type": "application/json; charset=utf-8"}
 
@@ -96,7 +101,7 @@ class Link:
         self._urls: dict[str, httpx.URL] = {}
 
     async def __aenter__(self) -> Link:
-        self._stack.push_async_callback(self._close_pools)
+        self._stack.push_async_callback(self._close_pools)  # after the group below has ended what still runs
         self._group = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(self._group.cancel_scope.cancel)
         return self
@@ -147,9 +152,8 @@ class Link:
             raise AuthnetError(Code.NETWORK_DOWN, "not reachable") from None
 
     async def _send(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-        target = self._url(url)
-        request = httpx.Request(method, target, headers=_JSON if body else _HEADERS, content=body)
-        response = await self._pool(target).handle_async_request(request)
+        request = httpx.Request(method, self._url(url), headers=_JSON if body else _HEADERS, content=body)
+        response = await self._pool(request.url).handle_async_request(request)
         try:
             chunks, size = [], 0
             async for chunk in response.aiter_raw():
@@ -161,21 +165,23 @@ class Link:
         finally:
             await response.aclose()
 
-    def _pool(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
-        """The connections to one node. A pool looks through all it has at each request, so nodes do not share one."""
-        if self._group is None:
-            raise RuntimeError("use the client in an `async with` block")
-        origin = f"{url.scheme}://{url.netloc.decode()}"
-        pool = self._pools.get(origin)
-        if pool is None:
-            # The transport alone: no redirects, cookies or environment proxies, and a third less time a request.
-            pool = self._pools[origin] = httpx.AsyncHTTPTransport(limits=_LIMITS, trust_env=False)
-        return pool
-
     async def _close_pools(self) -> None:
         for pool in self._pools.values():
             await pool.aclose()
         self._pools.clear()
+
+    def _pool(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        """The connections to one node; beyond a committee's number of nodes, the rest share one."""
+        if self._group is None:
+            raise RuntimeError("use the client in an `async with` block")
+        name = f"{url.scheme}://{url.netloc.decode()}"
+        if name not in self._pools and len(self._pools) >= _URLS:
+            name = ""
+        pool = self._pools.get(name)
+        if pool is None:
+            # The transport alone: no redirects, cookies or environment proxies, and a third less time a request.
+            pool = self._pools[name] = httpx.AsyncHTTPTransport(verify=_tls(), limits=_LIMITS, trust_env=False)
+        return pool
 
     def _url(self, text: str) -> httpx.URL:
         """Parsed once for the few that are asked again and again."""
@@ -185,6 +191,12 @@ class Link:
             if len(self._urls) < _URLS:
                 self._urls[text] = found
         return found
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates of all authorities takes longer than a login."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _timed(index: int, call: Callable[[int], Awaitable[T]]) -> Answer[T]:
@@ -203,7 +215,7 @@ def _since(started: float) -> float:
 def _decode(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise AuthnetError(Code.BAD_NODE_ANSWER, "the answer has another shape than agreed") from None
 
 

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 
 _MAX_FILE = 65_536
 
@@ -32,7 +33,7 @@ class Network(msgspec.Struct, frozen=True):
         """Raises CONFIG when this is no network.json."""
         try:
             network = msgspec.json.decode(text, type=Network)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise AuthnetError(Code.CONFIG, f"network.json: {error}") from None
         if not network.network_id or not network.chain_id:
             raise AuthnetError(Code.CONFIG, "network.json: network_id and chain_id are needed")

@@ -21,6 +21,7 @@ from authnet_core.crypto.ecdsa import verify_recoverable
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.crypto.secp256k1 import compress, decompress, parse_scalar, pub
 from authnet_core.crypto.shamir import Opened, find_subset, misfits
+from authnet_core.json_text import NOT_JSON
 
 
 class TokenBody(msgspec.Struct, frozen=True):
@@ -172,7 +173,7 @@ class Opening:
                 continue
             try:
                 tokens.append(self._token(index, each.answer, now_s))
-            except (ValueError, msgspec.DecodeError) as error:
+            except (ValueError, *NOT_JSON) as error:
                 self._reports.bad(index, f"its session token can not be used: {error}")
         return tuple(tokens)
 

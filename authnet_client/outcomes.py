@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.protocol.committee import Committee
 
 UNANSWERED = "UNANSWERED"
 _UNREACHED = frozenset({Code.NETWORK_DOWN, Code.TIMEOUT, Code.UNAVAILABLE})
@@ -120,9 +121,10 @@ def _prevailing(failures: list[NodeReport], need: int, n: int) -> tuple[Code, st
     if len(failures) == n and not reached:
         return Code.NETWORK_DOWN, ""
     counts: Mapping[str, int] = Counter(r.code for r in reached)
-    # More than n - need refusals alike can not all be lies while fewer than `need` nodes lie.
+    # k refusals alike can not all be lies while fewer than k nodes lie; fewer stop the call, but prove nothing.
+    decisive = max(Committee.of(n).k, n - need + 1)
     for code, count in counts.items():
-        if count > n - need and code != Code.BAD_NODE_ANSWER.value:
+        if count >= decisive and code != Code.BAD_NODE_ANSWER.value:
             message = next(r.message for r in reached if r.code == code)
             return Code.__members__.get(code, Code.TOO_FEW_NODES), message
     if counts.get(Code.BAD_NODE_ANSWER.value):

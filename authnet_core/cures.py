@@ -88,6 +88,9 @@ _CURES: dict[Code, str] = {
     Code.REGISTRY_MISSING: "Check `ethereum.registry` and `ethereum.rpc`; the network keeps serving meanwhile.",
     Code.REGISTRY_MISMATCH: "Correct the setting that the message names.",
     Code.REGISTRATION_CONFLICT: "Restore the node's keys, or have the owner remove the operator before it starts.",
+    Code.CONVICTED: "Nothing to do: this member lied in this epoch; `authnet blame show` has the evidence.",
+    Code.RECOVERY_CLOSED: "Nothing to do: the node stays short of this session's shares until the next refresh.",
+    Code.EVIDENCE_INVALID: "Convict nobody by it; fetch it again with `authnet blame show --number N --out FILE`.",
     Code.EPOCH_NOT_STARTED: "Wait for the other operators; `waiting_for` in the epoch manager's status names them.",
 }
 

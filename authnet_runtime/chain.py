@@ -14,6 +14,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.rpc_client import RpcClient
 
 T = TypeVar("T")
+_SUBSCRIBE = "subscribe"
 _ABSENT = frozenset({Code.NOT_FOUND, Code.ACCOUNT_NOT_FOUND, Code.UNKNOWN_SESSION, Code.VERIFIER_UNKNOWN})
 
 
@@ -31,13 +32,17 @@ class BlockNote(msgspec.Struct, frozen=True):
     time_ms: int
     app_hash: str
     events: list[Event] = []
+    refused: dict[str, str] = {}
+    """Hash (hex) and code of the block's transactions that had no effect."""
+    is_first: bool = False
+    """The first one after a (re)connect: abci_app may have been put on another chain meanwhile."""
 
 
 class ChainReader:
     """One connection to read.sock. Use as an async context manager; survives restarts of abci_app."""
 
     def __init__(self, read_sock: Path) -> None:
-        self._rpc = RpcClient(read_sock, subscribe="subscribe")
+        self._rpc = RpcClient(read_sock, subscribe=_SUBSCRIBE)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> ChainReader:
@@ -69,9 +74,9 @@ class ChainReader:
 
     async def blocks(self) -> AsyncIterator[BlockNote]:
         """Yield committed blocks, the newest one first after each (re)connect."""
-        async for _, params in self._rpc.notifications():
+        async for method, params in self._rpc.notifications():
             if params is not None:
-                yield msgspec.convert(params, BlockNote)
+                yield msgspec.convert({**params, "is_first": method == _SUBSCRIBE}, BlockNote)
 
     async def metrics(self) -> str:
         """The Prometheus text of abci_app."""

@@ -47,6 +47,9 @@ class ApiSection(Section, frozen=True, kw_only=True):
     endpoint: str
     rate_per_s: float = 50.0
     burst: int = 300
+    new_keys_per_s: float = 1.0
+    new_keys_burst: int = 60
+    """Accounts that look-ups of one address may have assigned; half a member's look-up quota a minute."""
     max_body: int = 65_536
     max_connections: int = 512
     body_timeout_s: float = 10.0
@@ -56,6 +59,8 @@ class ApiSection(Section, frozen=True, kw_only=True):
 
 class CometSection(Section, frozen=True, kw_only=True):
     p2p: str
+    announce: str = ""
+    """host:port at which other nodes reach `p2p`, where that is another address."""
     binary: str = "cometbft"
     timeout_propose_ms: int = 300
     timeout_vote_ms: int = 100
@@ -150,10 +155,13 @@ def _check(toml: NodeToml) -> None:
     """Rules that types can not say. Raises ConfigError naming the key."""
     if not 2 <= toml.keeper.scrypt_n <= 2**15 or toml.keeper.scrypt_n & (toml.keeper.scrypt_n - 1):
         raise ConfigError("keeper.scrypt_n: must be a power of two up to 32768")
-    if toml.api.rate_per_s <= 0 or toml.api.burst < 1:
-        raise ConfigError("api.rate_per_s: rate and burst must be positive")
+    for rate, burst in (("rate_per_s", "burst"), ("new_keys_per_s", "new_keys_burst")):
+        if not 0 < getattr(toml.api, rate) < float("inf") or getattr(toml.api, burst) < 1:
+            raise ConfigError(f"api.{rate}: rate and burst must be positive")
     for key, address in (("api.listen", toml.api.listen), ("cometbft.p2p", toml.cometbft.p2p)):
         split_address(address, key)
+    if toml.cometbft.announce:
+        split_address(toml.cometbft.announce, "cometbft.announce")
     if toml.metrics.listen:
         split_address(toml.metrics.listen, "metrics.listen")
     endpoint = urlsplit(toml.api.endpoint)

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 import aiohttp
 from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
 from eth_account import Account
 from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
+from web3.exceptions import ContractLogicError, Web3RPCError
 
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import AuthnetError, Code
@@ -75,9 +76,12 @@ def name_revert(revert: object) -> tuple[str, tuple[Any, ...]]:
     text = revert if isinstance(revert, str) else ""
     if not text.startswith("0x") or len(text) < 10:
         return "reverted", ()
-    raw = bytes.fromhex(text[2:])
-    name, types = _contract_errors().get(raw[:4], ("reverted", []))
-    return name, tuple(decode(types, raw[4:])) if types else ()
+    try:
+        raw = bytes.fromhex(text[2:])
+        name, types = _contract_errors().get(raw[:4], ("reverted", []))
+        return name, tuple(decode(types, raw[4:])) if types else ()
+    except (DecodingError, ValueError, OverflowError):  # a contract that is not ours, or a node that lies
+        return "reverted", ()
 
 
 def _words(error: Web3RPCError) -> str:
@@ -87,9 +91,15 @@ def _words(error: Web3RPCError) -> str:
 
 @contextmanager
 def coded(what: str) -> Iterator[None]:
-    """Turn what web3 and aiohttp raise into AuthnetError."""
+    """Turn what web3 and aiohttp raise into AuthnetError.
+
+    On nonsense from a node, web3's formatters and ABI decoders raise TypeError, OverflowError and whatever else their
+    code runs into; all of it is one node's answer that can not be used.
+    """
     try:
         yield
+    except AuthnetError:
+        raise
     except ContractLogicError as error:
         name, arguments = name_revert(error.data)
         shown = ", ".join(a.hex() if isinstance(a, bytes) else str(a) for a in arguments)
@@ -97,7 +107,7 @@ def coded(what: str) -> Iterator[None]:
     except Web3RPCError as error:
         # The node's own words ("insufficient funds ..."); they hold neither the URL nor a key.
         raise AuthnetError(Code.UNAVAILABLE, f"{what}: Ethereum: {_words(error)}") from None
-    except (Web3Exception, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except Exception as error:
         raise AuthnetError(Code.UNAVAILABLE, f"{what}: Ethereum: {type(error).__name__}") from None
 
 
@@ -122,17 +132,22 @@ class Ethereum:
         """A raw RPC call, undecoded. Raises AuthnetError(UNAVAILABLE)."""
         with coded(method):
             answer = await self._provider.make_request(method, list(params))
-        if "result" not in answer:
-            text = str(answer.get("error", {}).get("message", "no result"))[:200]
+        if not isinstance(answer, dict) or "result" not in answer:
+            error = answer.get("error") if isinstance(answer, dict) else None
+            text = str(error.get("message", "no result"))[:200] if isinstance(error, dict) else "no result"
             raise AuthnetError(Code.UNAVAILABLE, f"{method}: Ethereum: {text}")
         return answer["result"]
 
     async def chain_id(self) -> int:
-        return int(await self.request("eth_chainId"), 16)
+        found = await self.request("eth_chainId")
+        with coded("eth_chainId"):
+            return int(found, 16)
 
     async def has_code(self, address: str) -> bool:
         """Whether a contract lies at `address` in the newest block."""
-        return len(await self.request("eth_getCode", address, "latest")) > 2
+        found = await self.request("eth_getCode", address, "latest")
+        with coded("eth_getCode"):
+            return len(found) > 2
 
     async def block(self, which: int | str) -> BlockRef | None:
         """A block by number or tag, None if the node has no such block."""

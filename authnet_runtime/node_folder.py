@@ -12,6 +12,11 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+DEV_LIMITS = """\
+# All users of a local network come from one address.
+new_keys_per_s = 50
+new_keys_burst = 300
+"""
 EVERYTHING_ELSE = """
 [keeper]
 passphrase_file = "passphrase"
@@ -33,6 +38,9 @@ class NodeSettings:
     comet: str
     metrics: str
     binary: str = "cometbft"
+    p2p_announce: str = ""
+    """Where others reach `p2p`, when it is not there."""
+    comet_announce: str = ""
     extra: str = ""
     """More TOML for sections that are not written here."""
 
@@ -50,7 +58,6 @@ def create(folder: Path, settings: NodeSettings) -> None:
 
 def render(settings: NodeSettings) -> str:
     """The text of node.toml."""
-    host, _, port = settings.p2p.rpartition(":")
     q = json.dumps
     return f"""\
 [node]
@@ -66,20 +73,26 @@ epoch = 1
 poll_ms = {250 if settings.dev else 1000}
 
 [p2p]
-listen = {q(f"/ip4/{host}/tcp/{port}")}
-announce = {q(f"/ip4/{host}/tcp/{port}")}
+listen = {q(_multiaddr(settings.p2p))}
+announce = {q(_multiaddr(settings.p2p_announce or settings.p2p))}
 
 [api]
 listen = {q(settings.api)}
 endpoint = {q(settings.endpoint)}
-
+{DEV_LIMITS if settings.dev else ""}
 [cometbft]
 p2p = {q(settings.comet)}
+announce = {q(settings.comet_announce or settings.comet)}
 binary = {q(settings.binary)}
 
 [metrics]
 listen = {q(settings.metrics)}
 {EVERYTHING_ELSE}{settings.extra}"""
+
+
+def _multiaddr(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    return f"/ip4/{host}/tcp/{port}"
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from authnet_core.crypto.secp256k1 import decompress
 from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_core.protocol.registration import Registration, SigningRequest
-from authnet_runtime.ethereum import BlockRef, Ethereum, artifact
+from authnet_runtime.ethereum import BlockRef, Ethereum, artifact, coded
 from authnet_runtime.registry_state import EpochState, VerifierState, read_epoch, read_verifier
 
 NEVER_S = 2**63
@@ -92,14 +92,16 @@ class Registry:
             if refusal.detail.get("error") == "UnknownEpoch":
                 return None
             raise
-        return read_epoch(raw)
+        with coded("getEpoch"):  # a status or a mode that no registry of ours has
+            return read_epoch(raw)
 
     async def verifiers(self, at: BlockRef | None = None) -> tuple[VerifierState, ...]:
         """Verifier records in force at a block, in the order they were added."""
         found: list[VerifierState] = []
         while True:
             page = await self._read("getVerifiers", self.functions.getVerifiers(len(found), _PAGE), at)
-            found += [read_verifier(raw) for raw in page]
+            with coded("getVerifiers"):
+                found += [read_verifier(raw) for raw in page]
             if len(page) < _PAGE:
                 return tuple(found)
 

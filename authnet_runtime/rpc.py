@@ -19,6 +19,7 @@ import msgspec
 from anyio.abc import ByteStream, SocketAttribute, TaskStatus
 
 from authnet_core.errors import AuthnetError, Code, DecodeError
+from authnet_core.json_text import NOT_JSON
 from authnet_runtime.framing import FrameReader, pack
 from authnet_runtime.logs import get_logger
 
@@ -103,15 +104,19 @@ async def _serve_one(stream: ByteStream, methods: Mapping[str, Handler], allowed
         if uid not in allowed:
             _log.warning("rpc.refused", uid=uid)
             return
-        connection = Connection(stream, uid)
-        try:
-            await _read_requests(stream, methods, connection)
-        except* (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError, OSError):
-            pass
-        except* DecodeError as error:
-            _log.warning("rpc.frame_rejected", reason=str(error.exceptions[0]))
-        finally:
-            connection.closed.set()
+        await _talk(stream, methods, Connection(stream, uid))
+
+
+async def _talk(stream: ByteStream, methods: Mapping[str, Handler], connection: Connection) -> None:
+    """Answer until the caller ends the connection, or writes what is no frame."""
+    try:
+        await _read_requests(stream, methods, connection)
+    except* (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError, OSError):
+        pass
+    except* DecodeError as error:
+        _log.warning("rpc.frame_rejected", reason=str(error.exceptions[0]))
+    finally:
+        connection.closed.set()
 
 
 async def _read_requests(stream: ByteStream, methods: Mapping[str, Handler], connection: Connection) -> None:
@@ -130,7 +135,7 @@ async def _read_requests(stream: ByteStream, methods: Mapping[str, Handler], con
         while (frame := await frames.next()) is not None:
             try:
                 request = _decoder.decode(frame)
-            except msgspec.DecodeError:
+            except NOT_JSON:
                 refusal = AuthnetError(Code.MALFORMED, "not a JSON-RPC request")
                 await connection.send(error_message(None, refusal))
                 continue

@@ -14,6 +14,7 @@ import msgspec
 from anyio.abc import ByteStream
 
 from authnet_core.errors import AuthnetError, Code, DecodeError
+from authnet_core.json_text import NOT_JSON
 from authnet_runtime.framing import FrameReader, pack
 
 RETRY_S = 0.1
@@ -45,7 +46,7 @@ _BROKEN = (
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
     DecodeError,
-    msgspec.DecodeError,
+    *NOT_JSON,
     OSError,
 )
 

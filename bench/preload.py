@@ -29,7 +29,7 @@ SECRET = hashlib.sha256(b"authnet bench identity").digest()
 SIGNER = secp256k1.pub(SECRET)
 FREE_KEYS = 120_000
 CURVE = "secp256k1"
-PARAMS = {"quota": 10**9, "quota_window_ms": 3_600_000, "pool_low": 0, "pool_high": 0}
+PARAMS = {"quota": 1_000_000, "quota_window_ms": 3_600_000, "pool_low": 0, "pool_high": 0}
 
 
 def app_state() -> AppState:

@@ -22,7 +22,13 @@ from tests.e2e.net import PROCESSES, Net, wait_for
 from tests.e2e.networks import running
 
 RAISED_GENESIS = {"quota": 1_000_000}
-RAISED_NODE = {"rate_per_s": 100_000.0, "burst": 100_000, "max_connections": 2_048}
+RAISED_NODE = {
+    "rate_per_s": 100_000.0,
+    "burst": 100_000,
+    "new_keys_per_s": 100_000.0,
+    "new_keys_burst": 100_000,
+    "max_connections": 2_048,
+}
 """Rate limits, raised by their names in genesis_params.json and node.toml; all else is as shipped."""
 
 
@@ -121,7 +127,8 @@ def _raise_limits(net: Net) -> None:
     lines = "\n".join(f"{name} = {value}" for name, value in RAISED_NODE.items())
     for j in net.indexes:
         path = net.node(j).path / "node.toml"
-        path.write_text(path.read_text().replace("[api]\n", f"[api]\n{lines}\n", 1))
+        kept = [line for line in path.read_text().splitlines() if line.partition(" ")[0] not in RAISED_NODE]
+        path.write_text("\n".join(kept).replace("[api]\n", f"[api]\n{lines}\n", 1) + "\n")
         old = net.kill_process(j, "node_api")
         wait_for(f"the door of node {j}", 30, lambda j=j, old=old: _is_open(net, j, old))
 

@@ -93,6 +93,6 @@ def _public_of(path: Path) -> bytes:
     try:
         raw = base64.b64decode(json.loads(path.read_text())["priv_key"]["value"], validate=True)
         key = Ed25519PrivateKey.from_private_bytes(raw[:32])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ConfigError(f"cometbft.home: {path.name} is no CometBFT ed25519 key file") from None
     return _raw_public(key)

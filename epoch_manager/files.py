@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from authnet_core.errors import AuthnetError, Code, ConfigError
+from authnet_core.json_text import NOT_JSON
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ def load_journal(path: Path, registry: str) -> Journal | None:
     """The stored block, or None if there is none, it is damaged, or it is of another registry."""
     try:
         journal = msgspec.json.decode(path.read_bytes(), type=Journal)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *NOT_JSON):
         return None
     return journal if journal.registry == registry else None
 
@@ -78,7 +79,7 @@ def load_params(path: Path, *, dev: bool) -> dict[str, int]:
         params = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
     except FileNotFoundError:
         return {}
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise ConfigError(f"{path.name}: {error}") from None
     if params and not dev:
         raise ConfigError(f"{path.name}: only a dev network may change parameters in its genesis", Code.NOT_DEV)

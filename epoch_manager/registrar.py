@@ -38,7 +38,8 @@ class OwnEntry:
     @staticmethod
     def of(config: NodeConfig, comet: CometKeys) -> OwnEntry:
         toml = config.toml
-        return OwnEntry(comet, toml.p2p.announce or toml.p2p.listen, toml.cometbft.p2p, toml.api.endpoint)
+        comet_addr = toml.cometbft.announce or toml.cometbft.p2p
+        return OwnEntry(comet, toml.p2p.announce or toml.p2p.listen, comet_addr, toml.api.endpoint)
 
 
 class Registrar:

@@ -43,6 +43,7 @@ class Daemon:
         self.environment = {procs.MARK: str(places.dir)}
         self.members = Members(places, self.environment)
         self.anvil: subprocess.Popen[bytes] | None = None
+        self.links: subprocess.Popen[bytes] | None = None
         self.stop = anyio.Event()
         self.provider: idp.Provider | None = None
         self._mining = True
@@ -71,6 +72,8 @@ class Daemon:
     async def _begin(self, group: anyio.abc.TaskGroup) -> None:
         """Start everything; what does not depend on each other side by side."""
         places, say = self.places, self.progress.say
+        if places.proxied:
+            self.links = self._start_links()
         say("ethereum", "doing", "local Ethereum chain")
         self.anvil = ethereum.start(places, self.environment)
         say("folders", "doing", "node folders and keys")
@@ -89,6 +92,13 @@ class Daemon:
             say("registry", "doing", "registry contract")
             await self._finish_deploy(deploying)
         say("registry", "done", f"registry at {places.registry()['address']}")
+
+    def _start_links(self) -> subprocess.Popen[bytes]:
+        """The proxies between the nodes: a process of its own, so that nothing here slows them down."""
+        argv = [sys.executable, "-P", "-m", "localnet.tether", sys.executable]
+        argv += ["-P", "-m", "localnet.chaos.links", str(self.places.dir)]
+        with (self.places.logs / "links.log").open("ab") as log:
+            return subprocess.Popen(argv, env=os.environ | self.environment, stdout=log, stderr=log)
 
     def _start_deploy(self) -> subprocess.Popen[bytes]:
         with (self.places.logs / "deploy.log").open("ab") as log:
@@ -162,13 +172,15 @@ class Daemon:
 
     def _end(self) -> None:
         self.members.stop_all()
-        if self.anvil is not None:
-            self.anvil.terminate()
+        for process in (self.anvil, self.links):
+            if process is None:
+                continue
+            process.terminate()
             try:
-                self.anvil.wait(5)
+                process.wait(5)
             except subprocess.TimeoutExpired:
-                self.anvil.kill()
-                self.anvil.wait(5)
+                process.kill()
+                process.wait(5)
 
     async def _until_signal(self) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -183,6 +195,8 @@ class Daemon:
             "kill": self._on_kill,
             "start": self._on_start,
             "rotate": self._on_rotate,
+            "provider": self._on_provider,
+            "ethereum_kill": self._on_ethereum_kill,
         }
         await rpc.serve(self.places.daemon_sock, methods, mode=0o600, task_status=task_status)
 
@@ -193,13 +207,28 @@ class Daemon:
         return {"killed": self.members.kill(int(params["node"]), str(params.get("process", "")))}
 
     async def _on_start(self, params: dict[str, Any], _: rpc.Connection) -> Any:
-        self.members.start(int(params["node"]), [str(setting) for setting in params.get("env", [])])
+        programs = {str(process): str(program) for process, program in params.get("programs", {}).items()}
+        self.members.start(int(params["node"]), [str(setting) for setting in params.get("env", [])], programs)
         return {"node": int(params["node"])}
 
     async def _on_rotate(self, _: dict[str, Any], __: rpc.Connection) -> Any:
         if self.provider is None:
             raise AuthnetError(Code.UNAVAILABLE, "the identity provider is not up yet")
         return {"kids": await anyio.to_thread.run_sync(self.provider.rotate)}
+
+    async def _on_provider(self, params: dict[str, Any], _: rpc.Connection) -> Any:
+        """Take the provider's JWKS away, or give it back."""
+        if self.provider is None:
+            raise AuthnetError(Code.UNAVAILABLE, "the identity provider is not up yet")
+        self.provider.is_out = params.get("out") is True
+        return {"out": self.provider.is_out}
+
+    async def _on_ethereum_kill(self, _: dict[str, Any], __: rpc.Connection) -> Any:
+        """kill -9 of anvil, which comes back by itself with the state it had saved last."""
+        if self.anvil is None:
+            raise AuthnetError(Code.UNAVAILABLE, "the Ethereum chain is not up yet")
+        self.anvil.kill()
+        return {"killed": self.anvil.pid}
 
 
 class _Server(uvicorn.Server):

@@ -16,14 +16,18 @@ ASK_TIMEOUT_S = 1.0
 
 
 def ask_chain(places: Places, path: str) -> Any:
-    """The chain's answer from the first node that gives one. Raises AuthnetError(NETWORK_DOWN)."""
+    """The chain's answer from the first node that gives one. Raises its refusal, or AuthnetError(NETWORK_DOWN)."""
+    refusals = []
     for index in places.indexes:
         sock = places.node_dir(index) / "run" / "read.sock"
         if sock.exists():
             try:
                 return query_once(sock, path, timeout=ASK_TIMEOUT_S)
-            except AuthnetError:
-                continue
+            except AuthnetError as error:
+                refusals.append(error)
+    for refusal in refusals:
+        if refusal.code not in (Code.UNAVAILABLE, Code.TIMEOUT):
+            raise refusal
     raise AuthnetError(Code.NETWORK_DOWN, "no node of the local network answers")
 
 

@@ -39,6 +39,8 @@ def settings(places: Places, index: int, extra: str = "") -> NodeSettings:
         endpoint=f"http://127.0.0.1:{ports.api}",
         comet=f"127.0.0.1:{ports.comet}",
         metrics=f"127.0.0.1:{ports.metrics}",
+        p2p_announce=f"127.0.0.1:{ports.p2p_proxy}" if places.proxied else "",
+        comet_announce=f"127.0.0.1:{ports.comet_proxy}" if places.proxied else "",
         binary=comet_binary(),
         extra=extra,
     )

@@ -41,6 +41,8 @@ def build(places: Places, provider: Provider) -> Starlette:
         return JSONResponse(provider.configuration())
 
     async def jwks(_: Request) -> Response:
+        if provider.is_out:
+            return JSONResponse({"error": "outage"}, status_code=503)
         return JSONResponse(provider.jwks(), headers={"Cache-Control": "max-age=60"})
 
     async def allowed(_: Request) -> Response:

@@ -73,6 +73,8 @@ class Provider:
     def __init__(self, folder: Path, issuer: str) -> None:
         self.folder, self.issuer = folder, issuer
         self.generations: list[Generation] = []
+        self.is_out = False
+        """Whether the JWKS is not served, as at a provider's outage."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (folder / "key.pem").exists():
             self._load()

@@ -48,20 +48,26 @@ def daemon_pid(folder: Path) -> int:
     return pid if procs.is_marked(pid, folder) else 0
 
 
-def choose(folder: Path, nodes: int | None, base_port: int | None) -> Places:
-    """The localnet to start: the one laid out in `folder`, else a new one. Raises ConfigError."""
+def choose(folder: Path, nodes: int | None, base_port: int | None, *, proxied: bool = False) -> Places:
+    """The localnet to start: the one laid out in `folder`, else a new one. Raises ConfigError.
+
+    `proxied` is for a new one: a node's address is in the registry for good.
+    """
     folder = folder.resolve()
     known = layout.load(folder)
     if known is not None:
         for name, asked, has in (("nodes", nodes, known.nodes), ("base-port", base_port, known.base_port)):
             if asked is not None and asked != has:
                 raise ConfigError(f"--{name}: the network in {folder} has {has}; use another --dir or delete it")
+        if proxied and not known.proxied:
+            raise ConfigError(f"--proxied: the network in {folder} has no proxies; use another --dir or delete it")
         return known
     places = Places(
         folder,
         nodes or layout.DEFAULT_NODES,
         base_port or layout.DEFAULT_PORT,
         f"local-{secrets.token_hex(4)}",
+        proxied,
     )
     _check(places)
     return places

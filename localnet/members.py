@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from localnet.places import Places
 
 PROCESSES = ("p2p_dkg", "epoch_manager", "abci_app", "cometbft", "node_api")
 RESTART_AFTER_S = 1.0
+LAUNCHER = Path(__file__).resolve().parent / "chaos" / "launcher.py"
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Member:
     index: int
     process: subprocess.Popen[bytes] | None = None
     wanted: bool = False
+    programs: dict[str, str] = field(default_factory=dict)
+    """What runs in the place of its processes, until it is started anew."""
     pipe: int = -1
     not_before: float = 0.0
 
@@ -43,8 +47,11 @@ class Members:
         self._environment = environment
         self._members = {index: Member(index) for index in places.indexes}
 
-    def start(self, index: int, env: list[str] | None = None) -> None:
-        """Start a node; `env` (PROC:K=V) holds for the first start of PROC. Raises AuthnetError if it runs."""
+    def start(self, index: int, env: list[str] | None = None, programs: dict[str, str] | None = None) -> None:
+        """Start a node; `env` (PROC:K=V) holds for the first start of PROC. Raises AuthnetError if it runs.
+
+        `programs`: PROC -> a Python file and its arguments to run in its place, for tests.
+        """
         member = self._member(index)
         if member.process is not None and member.process.poll() is None:
             raise AuthnetError(Code.ALREADY_DONE, f"node {index} is running")
@@ -53,6 +60,9 @@ class Members:
         argv = [sys.executable, "-P", "-m", "authnet.supervisor", str(folder / "node.toml")]
         for setting in env or []:
             argv += ["--env", setting]
+        member.programs = stand_ins(self._places) | (programs or {})
+        for process, program in member.programs.items():
+            argv += ["--program", f"{process}={program}"]
         read_end, member.pipe = os.pipe()
         argv += ["--supervised-fd", str(read_end)]
         with (folder / "logs" / "supervisor.log").open("ab") as log:
@@ -105,7 +115,7 @@ class Members:
                 member.not_before = 0.0
                 # Its children end by themselves when its pipes close; two generations must not overlap.
                 if not self._leftovers(member.index):
-                    self.start(member.index)
+                    self.start(member.index, programs=member.programs)
 
     def _leftovers(self, index: int) -> list[int]:
         pids = [int(p["pid"]) for p in self.processes(index) if p["pid"]]
@@ -156,6 +166,11 @@ class Members:
         if member.pipe >= 0:
             os.close(member.pipe)
         member.pipe, member.process = -1, None
+
+
+def stand_ins(places: Places) -> dict[str, str]:
+    """The keeper of a proxied network dials from an address that names its node; see the launcher."""
+    return {"p2p_dkg": shlex.quote(str(LAUNCHER))} if places.proxied else {}
 
 
 def read_processes(path: Path) -> list[dict[str, Any]]:

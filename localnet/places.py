@@ -16,12 +16,14 @@ PORT_CEILING = 32_768
 
 @dataclass(frozen=True, slots=True)
 class NodePorts:
-    """The four TCP ports of one node."""
+    """The TCP ports of one node; the last two only where proxies stand between the nodes."""
 
     api: int
     p2p: int
     comet: int
     metrics: int
+    p2p_proxy: int
+    comet_proxy: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Places:
     nodes: int
     base_port: int
     network_id: str
+    proxied: bool = False
+    """Whether nodes reach each other through proxies, which chaos can cut and slow down."""
 
     @property
     def front(self) -> str:
@@ -51,7 +55,7 @@ class Places:
 
     def ports(self, index: int) -> NodePorts:
         first = self.base_port + 10 * index
-        return NodePorts(first, first + 1, first + 2, first + 3)
+        return NodePorts(first, first + 1, first + 2, first + 3, first + 4, first + 5)
 
     def all_ports(self) -> dict[int, str]:
         """Every TCP port and what it is for."""
@@ -60,6 +64,8 @@ class Places:
             p = self.ports(index)
             used |= {p.api: f"node {index} api", p.p2p: f"node {index} libp2p"}
             used |= {p.comet: f"node {index} CometBFT", p.metrics: f"node {index} metrics"}
+            if self.proxied:
+                used |= {p.p2p_proxy: f"node {index} libp2p proxy", p.comet_proxy: f"node {index} CometBFT proxy"}
         return used
 
     def node_dir(self, index: int) -> Path:
@@ -80,6 +86,11 @@ class Places:
     @property
     def daemon_pid(self) -> Path:
         return self.run / "daemon.pid"
+
+    @property
+    def links_sock(self) -> Path:
+        """Where the proxies between the nodes take orders."""
+        return self.run / "links.sock"
 
     @property
     def progress(self) -> Path:
@@ -115,6 +126,7 @@ class Places:
             "nodes": self.nodes,
             "base_port": self.base_port,
             "network_id": self.network_id,
+            "proxied": self.proxied,
         }
         self.settings.write_text(json.dumps(body, indent=1) + "\n")
 
@@ -126,4 +138,5 @@ def load(folder: Path) -> Places | None:
         body = json.loads((folder / "localnet.json").read_text())
     except FileNotFoundError:
         return None
-    return Places(folder, int(body["nodes"]), int(body["base_port"]), str(body["network_id"]))
+    proxied = body.get("proxied") is True
+    return Places(folder, int(body["nodes"]), int(body["base_port"]), str(body["network_id"]), proxied)

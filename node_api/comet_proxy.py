@@ -17,6 +17,8 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
+from node_api.limits import Slots
 from node_api.replies import read_body, reply_json, reply_refusal
 
 PARAMS: dict[str, frozenset[str]] = {
@@ -28,6 +30,7 @@ PARAMS: dict[str, frozenset[str]] = {
     "genesis": frozenset(),
 }
 MAX_ANSWER = 4 << 20
+CALLS, CALLS_OF_ONE = 32, 8
 _MAX_BODY = 4096
 
 
@@ -43,6 +46,7 @@ class CometProxy:
     """ASGI endpoint. `close` it at the end."""
 
     def __init__(self, socket: Path) -> None:
+        self._slots = Slots("comet", CALLS, CALLS_OF_ONE)
         limits = httpx.Limits(max_connections=16, max_keepalive_connections=4)
         transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=limits)
         self._http = httpx.AsyncClient(transport=transport, base_url="http://comet", timeout=10.0)
@@ -53,7 +57,8 @@ class CometProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             call = await _read_post(scope, receive) if scope["method"] == "POST" else _read_get(scope)
-            answer = await self.relay(call)
+            with self._slots.one():
+                answer = await self.relay(call)
         except AuthnetError as refusal:
             await reply_refusal(send, refusal, close=scope["method"] == "POST")
             return
@@ -106,7 +111,7 @@ async def _read_post(scope: Scope, receive: Receive) -> CometCall:
     body = await read_body(scope, receive, _MAX_BODY, 10.0)
     try:
         return msgspec.json.decode(body, type=CometCall)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise AuthnetError(Code.MALFORMED, "not one JSON-RPC request") from None
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.logs import get_logger
 from node_api.jsonrpc import JsonRpc, failure
-from node_api.limits import client_address
+from node_api.limits import CLIENT, client_address
 from node_api.meters import observe
 from node_api.node import Node
 from node_api.replies import ANY_ORIGIN, declared_length, reply, reply_refusal, reply_rpc, where
@@ -22,7 +22,7 @@ _log = get_logger("door")
 RPC_PATHS = frozenset({"/sss/jrpc", "/jrpc"})
 OPEN_PATHS = ("/v1/", *RPC_PATHS)
 """What a page of any origin may call; the rest is for operators and nodes."""
-FREE_PATHS = frozenset({"/healthz", "/readyz"})
+FREE_PATHS = frozenset({"/healthz"})
 _ALLOW_HEADERS = (
     b"content-type, x-api-key, x-embed-host, verifier, verifierid, network, clientid, enablegating, pubkeyx, pubkeyy"
 )
@@ -83,7 +83,9 @@ class Door:
         if peer in self._proxies:
             values = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
             forwarded = b",".join(values).decode("latin-1")
-        self._node.limits.admit_address(client_address(peer, forwarded, self._proxies), time.monotonic())
+        address = client_address(peer, forwarded, self._proxies)
+        CLIENT.set(address)  # each request runs in a task, and so in a context, of its own
+        self._node.limits.admit_address(address, time.monotonic())
 
     async def _refuse(self, scope: Scope, path: str, refusal: AuthnetError, send: _Sent) -> None:
         if send.started:

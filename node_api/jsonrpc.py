@@ -12,6 +12,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 from authnet_runtime.logs import get_logger
 from node_api.meters import observe
 from node_api.methods import METHODS
@@ -73,7 +74,8 @@ class JsonRpc:
             envelope = _read(body)
             request_id = envelope.id
             method = envelope.method if envelope.method in METHODS else "unknown"
-            result = await call(self._node, envelope)
+            with self._node.limits.work.one():
+                result = await call(self._node, envelope)
             answer, outcome = _encoder.encode(Answered(request_id, result)), "ok"
         except AuthnetError as refusal:
             answer, outcome = failure(request_id, refusal), refusal.code.value
@@ -97,7 +99,7 @@ def _read(body: bytes) -> Envelope:
         envelope = _envelope.decode(body)
     except msgspec.ValidationError as error:
         raise AuthnetError(Code.MALFORMED, f"not one JSON-RPC request: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise AuthnetError(Code.DECODE, "not JSON, or nested too deeply") from None
     if isinstance(envelope.id, str) and len(envelope.id) > MAX_ID:
         raise AuthnetError(Code.MALFORMED, f"id: at most {MAX_ID} characters")
@@ -113,6 +115,6 @@ async def call(node: Node, envelope: Envelope) -> msgspec.Struct:
         params = method.decoder.decode(envelope.params)
     except msgspec.ValidationError as error:
         raise AuthnetError(Code.BAD_PARAMS, f"params: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise AuthnetError(Code.DECODE, "params: not JSON, or nested too deeply") from None
     return await method.handler(node, params)

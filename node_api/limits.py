@@ -1,21 +1,31 @@
-"""Token buckets: how often one client address, or one verifier's users together, may ask.
+"""How often one client address, or one verifier's users together, may ask, and how much may be under way at once.
 
 The table of addresses is bounded and forgets the least recently seen first, so a flood from many addresses
-costs no memory. No clock of its own: the caller passes a monotonic time.
+costs no memory; what all of them together may have under way is bounded too. No clock of its own: the caller
+passes a monotonic time.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from authnet_core.errors import AuthnetError, Code
+from node_api.meters import BUSY, LIMITED, UNDER_WAY
 
 TABLE_SIZE = 16_384
 VERIFIER_FACTOR = 10
 """One verifier may be asked about ten times as often as one address may ask."""
+WORK, WORK_OF_ONE = 512, 128
+"""Requests under way: all, and one address's. A body that is still coming is none."""
+ASSIGNS, ASSIGNS_OF_ONE = 128, 64
+"""Of these, look-ups that wait for a block to assign a key: logins must not wait behind them."""
+CLIENT: ContextVar[str] = ContextVar("client", default="")
+"""The address that the running request counts for."""
 
 
 @dataclass(slots=True)
@@ -51,24 +61,60 @@ class Buckets:
         return (1 - bucket.tokens) / self._rate
 
 
-class Limits:
-    """Both kinds of bucket of one node."""
+class Slots:
+    """What may be under way at once: so much in all, and a part of it for one client address."""
 
-    def __init__(self, rate_per_s: float, burst: int) -> None:
+    def __init__(self, name: str, total: int, of_one: int) -> None:
+        self._name, self._total, self._of_one = name, total, of_one
+        self._taken: Counter[str] = Counter()
+        self._all = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a slot for the running request's address. Raises BUSY when there is none."""
+        client = CLIENT.get()
+        if self._all >= self._total or self._taken[client] >= self._of_one:
+            BUSY.labels(self._name).inc()
+            raise AuthnetError(Code.BUSY, "the node has as much under way as it can", retry_ms=1000)
+        self._all += 1
+        self._taken[client] += 1
+        UNDER_WAY.labels(self._name).inc()
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._taken[client] -= 1
+            if not self._taken[client]:
+                del self._taken[client]
+            UNDER_WAY.labels(self._name).dec()
+
+
+class Limits:
+    """Buckets and slots of one node."""
+
+    def __init__(self, rate_per_s: float, burst: int, new_keys_per_s: float = 1.0, new_keys_burst: int = 60) -> None:
         self._addresses = Buckets(rate_per_s, burst)
         self._verifiers = Buckets(rate_per_s * VERIFIER_FACTOR, burst * VERIFIER_FACTOR, 1024)
+        self._new_keys = Buckets(new_keys_per_s, new_keys_burst)
+        self.work = Slots("request", WORK, WORK_OF_ONE)
+        self.assigns = Slots("assign", ASSIGNS, ASSIGNS_OF_ONE)
 
     def admit_address(self, address: str, now: float) -> None:
         """Raises RATE_LIMITED when `address` asks too often."""
-        _refuse(self._addresses.take(address, now), "this address asks too often")
+        _refuse(self._addresses.take(address, now), "this address asks too often", "address")
 
     def admit_verifier(self, verifier: str, now: float) -> None:
         """Raises RATE_LIMITED when a known verifier's accounts are asked for too often."""
-        _refuse(self._verifiers.take(verifier, now), "this verifier's accounts are asked for too often")
+        _refuse(self._verifiers.take(verifier, now), "this verifier's accounts are asked for too often", "verifier")
+
+    def admit_new_key(self, now: float) -> None:
+        """Raises RATE_LIMITED when the running request's address has had many accounts assigned."""
+        _refuse(self._new_keys.take(CLIENT.get(), now), "this address asks for new keys too often", "new_keys")
 
 
-def _refuse(wait_s: float, why: str) -> None:
+def _refuse(wait_s: float, why: str, bucket: str) -> None:
     if wait_s:
+        LIMITED.labels(bucket).inc()
         text = f"{why}; try again in {wait_s:.1f} s"
         raise AuthnetError(Code.RATE_LIMITED, text, retry_ms=int(wait_s * 1000) + 1)
 

@@ -14,6 +14,9 @@ LATENCY = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
 CONNECTIONS = Gauge("authnet_api_connections", "Open client connections")
+LIMITED = Counter("authnet_api_rate_limited", "Requests refused because a bucket was empty", ["bucket"])
+BUSY = Counter("authnet_api_busy", "Requests refused because too many were under way", ["what"])
+UNDER_WAY = Gauge("authnet_api_under_way", "Requests being answered", ["what"])
 DROPPED = Counter("authnet_api_dropped_connections", "Connections refused or cut", ["why"])
 
 

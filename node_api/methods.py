@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 from authnet_core.protocol.receipts import MAX_TEXT, PREFIX
 from node_api.encoding import address, coordinates, hex_field, point_field, text_base64
 from node_api.keeper import ReceiptFields, Released, Sealed, ShareCall
@@ -165,7 +166,7 @@ def _receipts(item: LoginItem) -> tuple[ReceiptFields, ...]:
             echoed = msgspec.json.decode(raw, type=EchoedReceipt)
             node_pub = point_field("nodepub", echoed.nodepubx, echoed.nodepuby).hex()
             signature = hex_field("signature", echoed.signature, 65).hex()
-        except (msgspec.DecodeError, RecursionError, AuthnetError):
+        except (AuthnetError, *NOT_JSON):
             continue
         if len(echoed.data) <= MAX_TEXT:
             receipts.append(ReceiptFields(echoed.data, signature, node_pub))

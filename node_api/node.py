@@ -84,7 +84,9 @@ class Node:
             return found
         if account.curve not in GENERATED:
             raise AuthnetError(Code.ACCOUNT_NOT_FOUND, "keys of this curve exist by import only")
-        key = await self.keeper.assign(account.verifier, wanted, account.curve, "lookup")
+        self.limits.admit_new_key(time.monotonic())
+        with self.limits.assigns.one():
+            key = await self.keeper.assign(account.verifier, wanted, account.curve, "lookup")
         return ResolvedKey(wanted, key.index, key.Y, key.N, key.created_ms, self.chain.is_new(key.created_ms))
 
     async def _look(self, account: Account, wanted: bytes) -> ResolvedKey | None:

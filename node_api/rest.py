@@ -32,7 +32,8 @@ class Get:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, outcome = time.perf_counter(), "ok"
         try:
-            value = await self._endpoint(self._node, Request(scope, receive))
+            with self._node.limits.work.one():
+                value = await self._endpoint(self._node, Request(scope, receive))
         except AuthnetError as refusal:
             outcome = refusal.code.value
             await reply_refusal(send, refusal)

@@ -20,6 +20,7 @@ import trio
 from anyio import to_thread
 
 from authnet_core.errors import AuthnetError, Code, ConfigError
+from authnet_core.json_text import NOT_JSON
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.comet import CometRpc
 from authnet_runtime.config import NodeConfig
@@ -68,7 +69,7 @@ def genesis_ms(config: NodeConfig) -> int:
     try:
         text = msgspec.json.decode(config.genesis.read_bytes(), type=_Genesis).genesis_time
         return int(datetime.fromisoformat(text.replace("Z", "+00:00")[:19] + "+00:00").timestamp() * 1000)
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError, *NOT_JSON):
         return 0
 
 
@@ -97,6 +98,7 @@ class Keeper:
     async def run(self, supervised_fd: int | None) -> None:
         """Serve until told to end. Raises ConfigError, or AuthnetError(FORK_SEEN)."""
         users = self._config.toml.user
+        self._watch.require_no_fork()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end, supervised_fd, nursery.cancel_scope)
             ops = self._ops.methods(self._dev)
@@ -109,6 +111,7 @@ class Keeper:
                 await stack.enter_async_context(self._chain)
                 await stack.enter_async_context(self._comet)
                 nursery.start_soon(self._watch.run)
+                nursery.start_soon(self._watch.compare, self._comet)
                 await self._runner.bind(self._config.toml.node.network_id)
                 # Before anything is signed, released or remembered on a chain that may be another one.
                 await self._watch.check_history(self._comet)
@@ -146,6 +149,7 @@ class Keeper:
             ask_receipts=self._mesh.ask_receipts,
             answer_receipts=self._mesh.answer_receipts,
             newest_block=lambda: self._watch.newest,
+            settled=self._watch.settle,
             node_index=membership.index_in,
             folder=folder,
             continuous_since_ms=lambda: keystore.born_ms,

@@ -97,6 +97,8 @@ class LoginPorts:
     """Register what answers other members' asks."""
     newest_block: Callable[[], BlockNote | None]
     """Newest block this keeper acted on; its age says whether the chain lags."""
+    settled: Callable[[int], Awaitable[None]]
+    """Block time -> returns when the block after it is here and remembered. Raises AuthnetError(CHAIN_STALE)."""
     node_index: Callable[[int], int | None]
     """Epoch -> this node's party index in it."""
     folder: Path

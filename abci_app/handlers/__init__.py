@@ -10,7 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from abci_app.events import Event
-from abci_app.handlers import ack, assign, deal, enckey, final, have, keys, observe, opened
+from abci_app.handlers import (
+    ack,
+    assign,
+    complain,
+    deal,
+    enckey,
+    fallback_list,
+    fallback_scalar,
+    final,
+    have,
+    keys,
+    observe,
+    opened,
+)
 from abci_app.state import State
 from abci_app.transactions import Tx
 
@@ -25,7 +38,10 @@ HANDLERS: Mapping[str, Handler] = {
     "enckey": Handler(enckey.check, enckey.apply),
     "deal": Handler(deal.check, deal.apply),
     "ack": Handler(ack.check, ack.apply),
+    "complain": Handler(complain.check, complain.apply),
     "opened": Handler(opened.check, opened.apply),
+    "fallback_list": Handler(fallback_list.check, fallback_list.apply),
+    "fallback_scalar": Handler(fallback_scalar.check, fallback_scalar.apply),
     "final": Handler(final.check, final.apply),
     "keys": Handler(keys.check, keys.apply),
     "have": Handler(have.check, have.apply),

@@ -28,7 +28,9 @@ def check(state: State, tx: Tx) -> None:
     epoch, session, dealer = get_session(state, tx.signer, message.sid)
     require_phase(session, DEAL)
     if session.left_out & bit(dealer):
-        raise Rejected(Code.NOT_A_DEALER, "left out of this session for lists it did not open in the last one")
+        raise Rejected(
+            Code.NOT_A_DEALER, "left out of this session: convicted in this epoch, or its lists did not open"
+        )
     if session.deals[dealer - 1] is not None:
         raise Rejected(Code.ALREADY_DONE, "one DEAL per dealer and session, ever")
     for name in ("root", "list_hash", "nonce_hash"):
@@ -53,7 +55,7 @@ def _check_scalars(message: Deal, k: int) -> None:
 
 
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
-    """Keep the deal."""
+    """Keep the deal, and its signed bytes as long as somebody may complain about it."""
     message: Deal = tx.message
     _, session, dealer = get_session(state, tx.signer, message.sid)
     deal = r.Deal(
@@ -67,4 +69,6 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     )
     deals = with_item(session.deals, dealer, deal)
     state.put(tables.session(session.sid), replace(session, deals=deals))
+    signed = state.get(tables.dealt(session.sid)) or r.Dealt((b"",) * len(deals))
+    state.put(tables.dealt(session.sid), r.Dealt(with_item(signed.txs, dealer, tx.raw)))
     return b"", []

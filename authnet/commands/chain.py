@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, local_network, node_run
 from authnet.output import Output, reporting
-from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.rpc_once import query_once
 from localnet.discovery import ask_chain
+from localnet.hashes import app_hashes
 
 PAGE = 1000
 FIELDS = ("index", "curve", "Y", "N", "sid", "epoch", "free", "holders")
@@ -36,33 +36,13 @@ def hashes(
     with reporting(Output(json)) as out:
         run = node_run(dir, node)
         newest = query_once(run / "read.sock", "/status")
-        rows = _hashes(run / "comet.sock", max(1, first), min(last or newest["height"], newest["height"]))
+        rows = app_hashes(run / "comet.sock", max(1, first), min(last or newest["height"], newest["height"]))
         if rows and rows[-1]["height"] == newest["height"] - 1 and (last or newest["height"]) >= newest["height"]:
             rows.append({"height": newest["height"], "app_hash": newest["app_hash"]})
         if out.is_rich:
             out.table("", ("height", "app hash"), [(row["height"], row["app_hash"]) for row in rows])
         else:
             out.emit(rows)
-
-
-def _hashes(comet_sock: Any, first: int, last: int) -> list[dict[str, Any]]:
-    """A header at H + 1 carries the app hash of H, so the newest block's is not among them."""
-    import httpx
-
-    rows: list[dict[str, Any]] = []
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(comet_sock)), base_url="http://comet") as http:
-        for low in range(first + 1, last + 2, 20):
-            ask = {"minHeight": str(low), "maxHeight": str(min(low + 19, last + 1))}
-            try:
-                answer = http.get("/blockchain", params=ask).json()
-            except (httpx.HTTPError, ValueError):
-                raise AuthnetError(Code.UNAVAILABLE, "this node's CometBFT does not answer") from None
-            metas = answer.get("result", {}).get("block_metas", [])
-            rows += [
-                {"height": int(meta["header"]["height"]) - 1, "app_hash": meta["header"]["app_hash"].lower()}
-                for meta in reversed(metas)
-            ]
-    return rows
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from authnet.commands import chaos
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, NodeIndex, ask_daemon, local_network
 from authnet.output import Output, reporting
 from authnet_core.errors import AuthnetError, Code
@@ -17,6 +18,7 @@ app = typer.Typer(help="A whole network on this machine.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
+    chaos.register(app)
     parent.add_typer(app, name="localnet")
 
 
@@ -24,6 +26,7 @@ def register(parent: typer.Typer) -> None:
 def up(
     nodes: Annotated[int | None, typer.Option(help=f"5, 6 or 9; {DEFAULT_NODES} for a new network.")] = None,
     base_port: Annotated[int | None, typer.Option(help=f"First port; {DEFAULT_PORT} for a new network.")] = None,
+    proxied: Annotated[bool, typer.Option(help="Put proxies between the nodes, for `chaos`.")] = False,
     dir: Dir = DEFAULT_DIR,
     json: Json = False,
 ) -> None:
@@ -41,7 +44,7 @@ def up(
                     welcome(out, found)
                     return
             else:
-                places = lifecycle.choose(folder, nodes, base_port)
+                places = lifecycle.choose(folder, nodes, base_port, proxied=proxied)
                 lifecycle.start_daemon(places)
             try:
                 with Board(quiet=json) as board:

@@ -1,4 +1,4 @@
-"""`python -m authnet.supervisor NODE/node.toml [--env PROC:K=V]`, also reached as `authnet node run`."""
+"""`python -m authnet.supervisor NODE/node.toml [--env PROC:K=V] [--program PROC=FILE]`, also `authnet node run`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from authnet.supervisor import loop, plan
 
-USAGE = "usage: authnet node run NODE/node.toml [--env PROCESS:NAME=VALUE ...] [--supervised-fd N]"
+USAGE = (
+    "usage: authnet node run NODE/node.toml [--env PROCESS:NAME=VALUE ...] [--program PROCESS=FILE] [--supervised-fd N]"
+)
 
 
 @dataclass(slots=True)
@@ -18,6 +20,8 @@ class Launch:
     config: Path | None = None
     env: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variables for each process's first start."""
+    programs: dict[str, str] = field(default_factory=dict)
+    """Python files that run in the place of processes; development networks only."""
     tether: int | None = None
 
 
@@ -28,6 +32,8 @@ def parse(argv: list[str]) -> Launch:
     for word in rest:
         if word == "--env":
             _add_setting(launch.env, next(rest, ""))
+        elif word == "--program":
+            _add_program(launch.programs, next(rest, ""))
         elif word == "--supervised-fd":
             launch.tether = int(next(rest, "-"))
         elif word.startswith("-") or launch.config is not None:
@@ -45,6 +51,13 @@ def _add_setting(env: dict[str, dict[str, str]], text: str) -> None:
     env.setdefault(process, {})[name] = value
 
 
+def _add_program(programs: dict[str, str], text: str) -> None:
+    process, _, program = text.partition("=")
+    if process not in plan.ORDER or process == "cometbft" or not program:
+        raise ValueError("--program wants PROCESS=FILE, PROCESS any but cometbft")
+    programs[process] = program
+
+
 def main(argv: list[str]) -> int:
     """Run a node in the foreground."""
     try:
@@ -54,7 +67,7 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    return loop.run(launch.config, launch.env, launch.tether)
+    return loop.run(launch.config, launch.env, launch.programs, launch.tether)
 
 
 if __name__ == "__main__":

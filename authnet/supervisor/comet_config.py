@@ -32,7 +32,7 @@ max_open_connections = 200
 
 [p2p]
 laddr = "tcp://$listen"
-external_address = "$listen"
+external_address = "$announce"
 persistent_peers = "$peers"
 unconditional_peer_ids = "$peer_ids"
 persistent_peers_max_dial_period = "1s"
@@ -88,6 +88,7 @@ def render(moniker: str, toml: dict[str, Any], peers: list[str]) -> str:
         moniker=moniker,
         log_level="error" if toml.get("node", {}).get("log_level") == "error" else QUIET,
         listen=comet["p2p"],
+        announce=comet.get("announce") or comet["p2p"],
         peers=",".join(peers),
         peer_ids=",".join(peer.partition("@")[0] for peer in peers),
         propose=comet.get("timeout_propose_ms", 300),

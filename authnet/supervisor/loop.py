@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from authnet.supervisor import plan
+from authnet.supervisor import plan, stuck
 from authnet.supervisor.children import Child
 
 REFUSALS_TO_GIVE_UP = 3
@@ -28,12 +28,21 @@ IDLE_POLL_S = 5.0
 class Supervisor:
     """Runs one node until SIGTERM."""
 
-    def __init__(self, node: plan.Node, first_env: Mapping[str, Mapping[str, str]], tether: int | None) -> None:
+    def __init__(
+        self,
+        node: plan.Node,
+        first_env: Mapping[str, Mapping[str, str]],
+        programs: Mapping[str, str],
+        tether: int | None,
+    ) -> None:
+        """Raises PlanError for programs that this node may not run."""
         self.node = node
         self._tether = tether
         self.first_env = dict(first_env)
-        self.children = plan.children(node)
+        self.children = plan.children(node, programs)
         self.stopping = False
+        self._stuck = stuck.StuckWatch()
+        self._look_at = 0.0
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -62,6 +71,7 @@ class Supervisor:
     def _turn(self) -> tuple[bool, str]:
         """One look at everything. Returns (whether something changed, why we must give up)."""
         changed = False
+        self._end_stuck()
         for child in self.children.values():
             child.insist()
             if (code := child.reap()) is not None:
@@ -80,6 +90,16 @@ class Supervisor:
                 changed = True
                 _say(f"{child.name} started, pid {child.pid}")
         return changed, ""
+
+    def _end_stuck(self) -> None:
+        """A CometBFT that stands still while its peers go on is started again with its app."""
+        now, comet = time.monotonic(), self.children["cometbft"]
+        if now < self._look_at or comet.process is None or comet.kill_at:
+            return
+        self._look_at = now + stuck.EVERY_S
+        if self._stuck.is_stuck(now, *stuck.heights(self.node.socket("comet.sock"))):
+            _say("cometbft stands still while its peers go on; it is started again")
+            comet.ask_to_end()
 
     def _end_partner(self, child: Child) -> None:
         if child.name in plan.PAIR:
@@ -140,7 +160,12 @@ class Supervisor:
         fresh.replace(path)
 
 
-def run(config: Path, first_env: Mapping[str, Mapping[str, str]], tether: int | None = None) -> int:
+def run(
+    config: Path,
+    first_env: Mapping[str, Mapping[str, str]],
+    programs: Mapping[str, str],
+    tether: int | None = None,
+) -> int:
     """Run the node of `config` until SIGTERM, or until the pipe `tether` closes.
 
     2: it may not start, 1: it could not go on.
@@ -156,7 +181,12 @@ def run(config: Path, first_env: Mapping[str, Mapping[str, str]], tether: int | 
     except OSError:
         _say(f"another supervisor runs the node in {node.folder}")
         return 2
-    return Supervisor(node, first_env, tether).run()
+    try:
+        supervisor = Supervisor(node, first_env, programs, tether)
+    except plan.PlanError as error:
+        _say(str(error))
+        return 2
+    return supervisor.run()
 
 
 def _say(text: str) -> None:

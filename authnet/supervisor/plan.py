@@ -6,12 +6,14 @@ then the chain's pair starts, abci_app first (cometbft tries a missing socket ag
 
 from __future__ import annotations
 
+import shlex
 import socket
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from authnet.supervisor import comet_config
@@ -60,15 +62,22 @@ def load(config: Path) -> Node:
     return Node(config.parent, toml)
 
 
-def children(node: Node) -> dict[str, Child]:
-    """The five children in start order, none started."""
+def children(node: Node, programs: Mapping[str, str] = MappingProxyType({})) -> dict[str, Child]:
+    """The five children in start order, none started.
+
+    `programs`: for tests of a development network, a Python file with its arguments to run in the place of a process.
+    Raises PlanError for them on any other network: a node runs what was installed.
+    """
+    if programs and node.toml.get("node", {}).get("dev") is not True:
+        raise PlanError("--program: only for a node of a development network (node.dev = true)")
     users: dict[str, str] = node.toml.get("user", {})
     config = str(node.folder / "node.toml")
     binary = str(node.toml.get("cometbft", {}).get("binary", "cometbft"))
     made = {}
     for name in ORDER:
         ours = name != "cometbft"
-        argv = (sys.executable, "-P", "-m", name, config) if ours else (binary, "start", "--home", "cometbft")
+        module = ("-P", *shlex.split(programs[name])) if name in programs else ("-P", "-m", name)
+        argv = (sys.executable, *module, config) if ours else (binary, "start", "--home", "cometbft")
         made[name] = Child(Program(name, argv, tethered=ours, user=users.get(name, "")), node.folder)
     return made
 

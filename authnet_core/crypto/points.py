@@ -132,10 +132,19 @@ def _window_sum(points: Sequence[Point], buckets: list[list[int]], width: int) -
     return total
 
 
-def small_combination(points: Sequence[Point], coefficients: Sequence[int]) -> Point | None:
+def scaled(point: Point, scalar: int) -> Point:
+    """scalar * point for a PUBLIC scalar between 1 and q - 1."""
+    product = ffi.new("secp256k1_pubkey *", point[0])
+    if not lib.secp256k1_ec_pubkey_tweak_mul(CONTEXT, product, scalar.to_bytes(32, "big")):
+        raise ValueError("not a scalar between 1 and q - 1")
+    return product
+
+
+def small_combination(points: Sequence[Point | None], coefficients: Sequence[int]) -> Point | None:
     """sum c_i * P_i for small signed integers: digits in radix 8, one sum of repeated points a digit."""
-    signed = [p if c > 0 else negated(p) for p, c in zip(points, coefficients, strict=True) if c]
-    sizes = [abs(c) for c in coefficients if c]
+    terms = [(p, c) for p, c in zip(points, coefficients, strict=True) if c and p is not None]
+    signed = [p if c > 0 else negated(p) for p, c in terms]
+    sizes = [abs(c) for _, c in terms]
     total: Point | None = None
     for shift in range((max(sizes, default=0).bit_length() + 2) // 3 * 3 - 3, -1, -3):
         addends = [] if total is None else [total] * 8

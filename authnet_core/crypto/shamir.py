@@ -61,6 +61,21 @@ def find_subset(shares: Mapping[int, int], k: int, public: bytes) -> Opened | No
     return None
 
 
+def correct(values: Mapping[int, int], k: int, agreeing: int) -> dict[int, int] | None:
+    """k of the values, through which the polynomial of degree below k goes that `agreeing` of them are on; or None.
+
+    Of at least k + t agreeing values with t wrong ones k are right, so the polynomial is the right one. The search is
+    over all k-subsets: at most 126 for committees of 9.
+    """
+    if len(values) < agreeing:
+        return None
+    for used in combinations(sorted(values), k):
+        chosen = {i: values[i] for i in used}
+        if sum(interpolate(chosen, i) == value % Q for i, value in values.items()) >= agreeing:
+            return chosen
+    return None
+
+
 def misfits(shares: Mapping[int, int], opened: Opened) -> tuple[int, ...]:
     """Indexes whose share is not on the polynomial that opened the key."""
     good = {i: shares[i] for i in opened.used}

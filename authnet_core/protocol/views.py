@@ -6,6 +6,8 @@ bitmaps have bit (j - 1) for party j.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -80,6 +82,41 @@ class DealView(View, frozen=True, kw_only=True):
     height: int
 
 
+class ComplaintView(View, frozen=True, kw_only=True):
+    """One judged COMPLAIN."""
+
+    dealer: int
+    complainer: int
+    upheld: bool
+    """The dealer was convicted; otherwise the complainer was."""
+    height: int
+
+
+class FallbackView(View, frozen=True, kw_only=True):
+    """The exponent fallback for one dealer of Q (dkg.md section 4)."""
+
+    lists: dict[int, str]
+    """member -> hash of its P list."""
+    seed: str = ""
+    """What gamma' is expanded from; empty until the cut-off. Once set it never changes."""
+    seed_height: int = 0
+    scalars: dict[int, str] = {}
+    """member -> w_j."""
+
+
+class BlameView(View, frozen=True, kw_only=True):
+    """One conviction. `evidence` is left out of lists; it verifies without the chain (authnet_core blame evidence)."""
+
+    number: int
+    epoch: int
+    convict: int
+    accuser: int
+    sid: str
+    reason: str
+    height: int
+    evidence: dict[str, Any] | None = None
+
+
 class SessionView(View, frozen=True, kw_only=True):
     """The whole record of one key generation session."""
 
@@ -115,6 +152,11 @@ class SessionView(View, frozen=True, kw_only=True):
     holders: tuple[int, ...] = ()
     height: int = 0
     """Height of the state this view was read from."""
+    left_out: tuple[int, ...] = ()
+    """Who may not deal in this session: convicts of the epoch and suspects."""
+    complaints: tuple[ComplaintView, ...] = ()
+    fallbacks: dict[int, FallbackView] = {}
+    """dealer -> its fallback, from its deadline on."""
 
 
 class SessionsView(View, frozen=True, kw_only=True):

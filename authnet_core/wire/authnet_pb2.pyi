@@ -34,7 +34,7 @@ class SignedTx(_message.Message):
     def __init__(self, body: _Optional[bytes] = ..., signer: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class TxBody(_message.Message):
-    __slots__ = ("chain_id", "version", "epoch", "expiry_height", "enckey", "deal", "ack", "opened", "final", "keys", "have", "assign", "observe")
+    __slots__ = ("chain_id", "version", "epoch", "expiry_height", "enckey", "deal", "ack", "complain", "opened", "fallback_list", "fallback_scalar", "final", "keys", "have", "assign", "observe")
     CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -42,7 +42,10 @@ class TxBody(_message.Message):
     ENCKEY_FIELD_NUMBER: _ClassVar[int]
     DEAL_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
+    COMPLAIN_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_LIST_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_SCALAR_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     HAVE_FIELD_NUMBER: _ClassVar[int]
@@ -55,13 +58,16 @@ class TxBody(_message.Message):
     enckey: EncKey
     deal: Deal
     ack: Ack
+    complain: Complain
     opened: Opened
+    fallback_list: FallbackList
+    fallback_scalar: FallbackScalar
     final: Final
     keys: Keys
     have: Have
     assign: Assign
     observe: Observe
-    def __init__(self, chain_id: _Optional[str] = ..., version: _Optional[int] = ..., epoch: _Optional[int] = ..., expiry_height: _Optional[int] = ..., enckey: _Optional[_Union[EncKey, _Mapping]] = ..., deal: _Optional[_Union[Deal, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., keys: _Optional[_Union[Keys, _Mapping]] = ..., have: _Optional[_Union[Have, _Mapping]] = ..., assign: _Optional[_Union[Assign, _Mapping]] = ..., observe: _Optional[_Union[Observe, _Mapping]] = ...) -> None: ...
+    def __init__(self, chain_id: _Optional[str] = ..., version: _Optional[int] = ..., epoch: _Optional[int] = ..., expiry_height: _Optional[int] = ..., enckey: _Optional[_Union[EncKey, _Mapping]] = ..., deal: _Optional[_Union[Deal, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., complain: _Optional[_Union[Complain, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., fallback_list: _Optional[_Union[FallbackList, _Mapping]] = ..., fallback_scalar: _Optional[_Union[FallbackScalar, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., keys: _Optional[_Union[Keys, _Mapping]] = ..., have: _Optional[_Union[Have, _Mapping]] = ..., assign: _Optional[_Union[Assign, _Mapping]] = ..., observe: _Optional[_Union[Observe, _Mapping]] = ...) -> None: ...
 
 class EncKeyEntry(_message.Message):
     __slots__ = ("key", "pok")
@@ -107,6 +113,24 @@ class Ack(_message.Message):
     dealers: int
     def __init__(self, sid: _Optional[bytes] = ..., dealers: _Optional[int] = ...) -> None: ...
 
+class Complain(_message.Message):
+    __slots__ = ("sid", "dealer", "shared", "dleq", "ciphertext", "leaves", "deal_hash")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    DLEQ_FIELD_NUMBER: _ClassVar[int]
+    CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
+    LEAVES_FIELD_NUMBER: _ClassVar[int]
+    DEAL_HASH_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    dealer: int
+    shared: bytes
+    dleq: bytes
+    ciphertext: bytes
+    leaves: _containers.RepeatedScalarFieldContainer[bytes]
+    deal_hash: bytes
+    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., shared: _Optional[bytes] = ..., dleq: _Optional[bytes] = ..., ciphertext: _Optional[bytes] = ..., leaves: _Optional[_Iterable[bytes]] = ..., deal_hash: _Optional[bytes] = ...) -> None: ...
+
 class Opened(_message.Message):
     __slots__ = ("sid", "dealers")
     SID_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +138,26 @@ class Opened(_message.Message):
     sid: bytes
     dealers: int
     def __init__(self, sid: _Optional[bytes] = ..., dealers: _Optional[int] = ...) -> None: ...
+
+class FallbackList(_message.Message):
+    __slots__ = ("sid", "dealer", "list_hash")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    LIST_HASH_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    dealer: int
+    list_hash: bytes
+    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., list_hash: _Optional[bytes] = ...) -> None: ...
+
+class FallbackScalar(_message.Message):
+    __slots__ = ("sid", "dealer", "w")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    W_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    dealer: int
+    w: bytes
+    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., w: _Optional[bytes] = ...) -> None: ...
 
 class Final(_message.Message):
     __slots__ = ("sid", "root")

@@ -7,13 +7,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Frame(_message.Message):
-    __slots__ = ("hello", "ping", "bundle", "point_list", "want_bundle", "want_list", "receipt_ask", "receipt_answer")
+    __slots__ = ("hello", "ping", "bundle", "point_list", "want_bundle", "want_list", "parts", "want_parts", "recovery", "want_recovery", "receipt_ask", "receipt_answer")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
     POINT_LIST_FIELD_NUMBER: _ClassVar[int]
     WANT_BUNDLE_FIELD_NUMBER: _ClassVar[int]
     WANT_LIST_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    WANT_PARTS_FIELD_NUMBER: _ClassVar[int]
+    RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    WANT_RECOVERY_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_ASK_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_ANSWER_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
@@ -22,9 +26,13 @@ class Frame(_message.Message):
     point_list: PointList
     want_bundle: Want
     want_list: Want
+    parts: Parts
+    want_parts: WantParts
+    recovery: Recovery
+    want_recovery: Want
     receipt_ask: ReceiptAsk
     receipt_answer: ReceiptAnswer
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., bundle: _Optional[_Union[Bundle, _Mapping]] = ..., point_list: _Optional[_Union[PointList, _Mapping]] = ..., want_bundle: _Optional[_Union[Want, _Mapping]] = ..., want_list: _Optional[_Union[Want, _Mapping]] = ..., receipt_ask: _Optional[_Union[ReceiptAsk, _Mapping]] = ..., receipt_answer: _Optional[_Union[ReceiptAnswer, _Mapping]] = ...) -> None: ...
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., bundle: _Optional[_Union[Bundle, _Mapping]] = ..., point_list: _Optional[_Union[PointList, _Mapping]] = ..., want_bundle: _Optional[_Union[Want, _Mapping]] = ..., want_list: _Optional[_Union[Want, _Mapping]] = ..., parts: _Optional[_Union[Parts, _Mapping]] = ..., want_parts: _Optional[_Union[WantParts, _Mapping]] = ..., recovery: _Optional[_Union[Recovery, _Mapping]] = ..., want_recovery: _Optional[_Union[Want, _Mapping]] = ..., receipt_ask: _Optional[_Union[ReceiptAsk, _Mapping]] = ..., receipt_answer: _Optional[_Union[ReceiptAnswer, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("chain_id", "version", "epoch", "committee_hash", "index")
@@ -75,6 +83,40 @@ class Want(_message.Message):
     sid: bytes
     dealer: int
     def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ...) -> None: ...
+
+class Parts(_message.Message):
+    __slots__ = ("sid", "dealer", "holder", "points64")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    POINTS64_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    dealer: int
+    holder: int
+    points64: bytes
+    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., holder: _Optional[int] = ..., points64: _Optional[bytes] = ...) -> None: ...
+
+class WantParts(_message.Message):
+    __slots__ = ("sid", "dealer", "holder")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    dealer: int
+    holder: int
+    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., holder: _Optional[int] = ...) -> None: ...
+
+class Recovery(_message.Message):
+    __slots__ = ("sid", "dealer", "shared", "dleq")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    DLEQ_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    dealer: int
+    shared: bytes
+    dleq: bytes
+    def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., shared: _Optional[bytes] = ..., dleq: _Optional[bytes] = ...) -> None: ...
 
 class ReceiptAsk(_message.Message):
     __slots__ = ("id", "token_hash", "temp_pub")

@@ -13,6 +13,7 @@ import msgspec
 from coincurve import PrivateKey
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 from p2p_dkg.keystore.files import damaged, read_file, write_durably
 from p2p_dkg.keystore.sealing import KEY_BYTES, Box, passphrase_key
 
@@ -58,7 +59,7 @@ def _parse(content: bytes) -> tuple[NodeKeysFile, bytes, bytes, bytes]:
     try:
         parsed = msgspec.json.decode(content, type=NodeKeysFile)
         raw = tuple(bytes.fromhex(text) for text in (parsed.salt, parsed.check, parsed.sealed))
-    except (msgspec.MsgspecError, ValueError):
+    except (ValueError, *NOT_JSON):
         raise damaged(FILE) from None
     n = parsed.scrypt_n
     if parsed.version != 1 or not 2 <= n <= MAX_SCRYPT_N or n & (n - 1):

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from authnet_core.errors import ConfigError
+from authnet_core.json_text import NOT_JSON
 from p2p_dkg.keystore.epochs import EpochFiles
 from p2p_dkg.keystore.files import (
     damaged,
@@ -48,6 +49,14 @@ class SeenBlock(msgspec.Struct, frozen=True):
     app_hash: str
 
 
+class Fork(msgspec.Struct, frozen=True):
+    """Two blocks of one height: what stops this keeper for good, until its operator removes the file."""
+
+    height: int
+    app_hashes: tuple[str, str]
+    """Of the block it knew, and of the one it was shown then."""
+
+
 class Keystore:
     """Everything below keeper/. All methods block on the disk: call the slow ones in a worker thread."""
 
@@ -64,6 +73,7 @@ class Keystore:
             make_folder(folder / name)
         self.place = self._settle()
         self.seen = self._get_sealed("seen", SeenBlock)
+        self.fork = self._get_sealed("fork", Fork)
 
     def __repr__(self) -> str:
         return f"Keystore({self.identity.pub.hex()})"
@@ -91,6 +101,12 @@ class Keystore:
         """Remember the newest block acted on."""
         self._put_sealed("seen", block)
         self.seen = block
+
+    def stop_at(self, fork: Fork) -> None:
+        """Remember a fork, so that no restart forgets it. The first one stays."""
+        if self.fork is None:
+            self._put_sealed("fork", fork)
+            self.fork = fork
 
     def session(self, sid: bytes) -> SessionFiles:
         """The files of a session; nothing is written before the first `put`."""
@@ -161,7 +177,7 @@ class Keystore:
             return None
         try:
             return msgspec.json.decode(self._master.open(name, sealed), type=kind)
-        except msgspec.MsgspecError:
+        except NOT_JSON:
             raise damaged(name) from None
 
 

@@ -1,13 +1,16 @@
 """The key sets of all verifiers, kept fresh in the background: a login never waits for a provider it need not.
 
 One task per verifier fetches its JWKS at intervals, and sooner when a token names an unknown key. However
-many unknown keys are asked for, the fetches are bounded by a token bucket and one is in flight. While a
-provider is down its last good set serves, up to `stale_s`.
+many unknown keys are asked for, the fetches are bounded by a token bucket and one is in flight; a key that a fetch
+did not bring is not asked for again for a while, so that a client with an old token spends no fetch that a client
+with a key just rotated in would need. While a provider is down its last good set serves, up to `stale_s`.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -37,6 +40,9 @@ class RingLimits:
     waiting: int = 8
     """Requests that may wait for one provider; more of them fail at once and hold nothing up."""
     stale_s: float = 86_400.0
+    missed_s: float = 15.0
+    """For how long a key that was just not there is not asked for; no longer than the bucket takes for one fetch."""
+    missed: int = 256
 
 
 @dataclass(slots=True)
@@ -44,10 +50,13 @@ class _Provider:
     url: str
     bucket: float
     keys: KeySet | None = None
+    began_at: float = 0.0
     fetched_at: float = 0.0
     counted_at: float = 0.0
     failures: int = 0
     waiting: int = 0
+    missed: OrderedDict[tuple[str | None, str], float] = field(default_factory=OrderedDict)
+    """Keys that were not in a set fetched since they were asked for, and when that was; bounded."""
     in_flight: bool = False
     asked: trio.Event = field(default_factory=trio.Event)
     finished: trio.Event = field(default_factory=trio.Event)
@@ -93,14 +102,31 @@ class KeyRing:
         if provider is None:
             raise AuthnetError(Code.VERIFIER_UNKNOWN, "Verifier not supported")
         key = self._known(provider, kid, algorithm)
-        if key is None and provider.waiting < self._limits.waiting and self._ask(provider):
-            await self._wait(provider)
-            key = self._known(provider, kid, algorithm)
+        if key is None:
+            key = await self._look_again(provider, kid, algorithm)
         if key is not None:
             return key
         if provider.keys is None or self._is_stale(provider):
             raise AuthnetError(Code.UNAVAILABLE, "the provider's keys can not be read at present")
         raise AuthnetError(Code.TOKEN_KEY_UNKNOWN, "the provider publishes no key with the token's kid")
+
+    async def _look_again(self, provider: _Provider, kid: str | None, algorithm: str) -> TokenKey | None:
+        """Have the set fetched for a key that is not in it, unless that can help nobody."""
+        asked_at, name = trio.current_time(), (kid, algorithm)
+        if asked_at - provider.missed.get(name, -math.inf) < self._limits.missed_s:
+            metrics.UNKNOWN_KEYS.labels(answer="missed before").inc()
+            return None
+        if provider.waiting >= self._limits.waiting or not self._ask(provider):
+            metrics.UNKNOWN_KEYS.labels(answer="limited").inc()
+            return None
+        await self._wait(provider)
+        key = self._known(provider, kid, algorithm)
+        metrics.UNKNOWN_KEYS.labels(answer="fetched" if key else "missed").inc()
+        if key is None and provider.began_at >= asked_at and provider.fetched_at >= provider.began_at:
+            provider.missed[name] = provider.began_at
+            if len(provider.missed) > self._limits.missed:
+                provider.missed.popitem(last=False)
+        return key
 
     async def _wait(self, provider: _Provider) -> None:
         provider.waiting += 1
@@ -135,6 +161,7 @@ class KeyRing:
         with provider.scope:
             while True:
                 provider.in_flight, provider.asked = True, trio.Event()
+                provider.began_at = trio.current_time()
                 await self._refresh(name, provider)
                 provider.in_flight = False
                 finished, provider.finished = provider.finished, trio.Event()

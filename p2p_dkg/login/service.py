@@ -116,6 +116,8 @@ class LoginService:
         else:
             temp_pub = await self._committed_key(request, record, committee, claims)
         key, is_new = await self._key_of(request, record, claims.user)
+        # A share that is out can not be taken back: whose key it is must stand in a block whose successor is there.
+        await self._outside.settled(key.assigned_ms)
         share = self._outside.share_of(key)
         service = self._outside.service_key(committee.epoch)
         index = self._outside.node_index(committee.epoch)

@@ -10,14 +10,29 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError as ProtobufError
+from google.protobuf.message import Message as Protobuf
 
+from authnet_core.crypto.dleq import PROOF_SIZE
 from authnet_core.errors import Code, DecodeError
-from authnet_core.protocol.dkg.messages import POINT, Bundle, Message, PointList, WantBundle, WantList
+from authnet_core.protocol.dkg.messages import (
+    POINT,
+    Bundle,
+    Message,
+    Parts,
+    PointList,
+    Recovery,
+    WantBundle,
+    WantList,
+    WantParts,
+    WantRecovery,
+)
+from authnet_core.protocol.dkg.params import MAX_ROWS
 from authnet_core.wire import peer_pb2 as pb
 
 MAX_FRAME = 1 << 20
 LINK_VERSION = 1
 _MAX_MEMBERS = 64
+_MAX_PARTS = (MAX_ROWS + 1) * POINT
 _MAX_RECEIPT_TEXT = 1024
 
 
@@ -62,29 +77,50 @@ Frame: TypeAlias = Hello | Ping | Message | ReceiptAsk | ReceiptAnswer
 def encode(frame: Frame) -> bytes:
     """The frame's bytes, without the length in front. Raises ValueError above 1 MiB."""
     out = pb.Frame()
-    match frame:
-        case Hello(chain_id, epoch, committee, index, version):
-            hello = pb.Hello(chain_id=chain_id, epoch=epoch, committee_hash=committee, index=index, version=version)
-            out.hello.CopyFrom(hello)
-        case Ping():
-            out.ping.SetInParent()
-        case Bundle(sid, dealer, leaves, ciphertexts):
-            out.bundle.CopyFrom(pb.Bundle(sid=sid, dealer=dealer, leaves=leaves, ciphertexts=ciphertexts))
-        case PointList(sid, dealer, salt, points64):
-            out.point_list.CopyFrom(pb.PointList(sid=sid, dealer=dealer, salt=salt, points64=points64))
-        case WantBundle(sid, dealer):
-            out.want_bundle.CopyFrom(pb.Want(sid=sid, dealer=dealer))
-        case WantList(sid, dealer):
-            out.want_list.CopyFrom(pb.Want(sid=sid, dealer=dealer))
-        case ReceiptAsk(number, token_hash, temp_pub):
-            out.receipt_ask.CopyFrom(pb.ReceiptAsk(id=number, token_hash=token_hash, temp_pub=temp_pub))
-        case ReceiptAnswer(number, text, signature, node_pub):
-            answer = pb.ReceiptAnswer(id=number, data=text, signature=signature, node_pub=node_pub)
-            out.receipt_answer.CopyFrom(answer)
+    name, body = _body(frame)
+    getattr(out, name).CopyFrom(body)
+    getattr(out, name).SetInParent()
     raw = out.SerializeToString()
     if len(raw) > MAX_FRAME:
         raise ValueError("a frame has at most 1 MiB")
     return raw
+
+
+def _body(frame: Frame) -> tuple[str, Protobuf]:
+    """Name and message of the frame's one field."""
+    match frame:
+        case Hello(chain_id, epoch, committee, index, version):
+            return "hello", pb.Hello(
+                chain_id=chain_id, epoch=epoch, committee_hash=committee, index=index, version=version
+            )
+        case Ping():
+            return "ping", pb.Ping()
+        case ReceiptAsk(number, token_hash, temp_pub):
+            return "receipt_ask", pb.ReceiptAsk(id=number, token_hash=token_hash, temp_pub=temp_pub)
+        case ReceiptAnswer(number, text, signature, node_pub):
+            return "receipt_answer", pb.ReceiptAnswer(id=number, data=text, signature=signature, node_pub=node_pub)
+        case _:
+            return _session_body(frame)
+
+
+def _session_body(message: Message) -> tuple[str, Protobuf]:
+    match message:
+        case Bundle(sid, dealer, leaves, ciphertexts):
+            return "bundle", pb.Bundle(sid=sid, dealer=dealer, leaves=leaves, ciphertexts=ciphertexts)
+        case PointList(sid, dealer, salt, points64):
+            return "point_list", pb.PointList(sid=sid, dealer=dealer, salt=salt, points64=points64)
+        case Parts(sid, dealer, holder, points64):
+            return "parts", pb.Parts(sid=sid, dealer=dealer, holder=holder, points64=points64)
+        case Recovery(sid, dealer, shared, dleq):
+            return "recovery", pb.Recovery(sid=sid, dealer=dealer, shared=shared, dleq=dleq)
+        case WantBundle(sid, dealer):
+            return "want_bundle", pb.Want(sid=sid, dealer=dealer)
+        case WantList(sid, dealer):
+            return "want_list", pb.Want(sid=sid, dealer=dealer)
+        case WantParts(sid, dealer, holder):
+            return "want_parts", pb.WantParts(sid=sid, dealer=dealer, holder=holder)
+        case WantRecovery(sid, dealer):
+            return "want_recovery", pb.Want(sid=sid, dealer=dealer)
 
 
 def decode(raw: bytes) -> Frame:
@@ -108,7 +144,7 @@ def _sized(raw: bytes, size: int) -> bytes:
     return raw
 
 
-def _address(message: pb.Want | pb.Bundle | pb.PointList) -> tuple[bytes, int]:
+def _address(message: pb.Want | pb.Bundle | pb.PointList | pb.Parts | pb.WantParts | pb.Recovery) -> tuple[bytes, int]:
     if not 1 <= message.dealer <= _MAX_MEMBERS:
         raise DecodeError("a dealer that no committee has")
     return _sized(message.sid, 32), message.dealer
@@ -135,6 +171,24 @@ def _point_list(message: pb.PointList) -> PointList:
     return PointList(sid, dealer, _sized(message.salt, 32), message.points64)
 
 
+def _parts(message: pb.Parts) -> Parts:
+    sid, dealer, holder = _place(message)
+    size = len(message.points64)
+    if not size or size % POINT or size > _MAX_PARTS:
+        raise DecodeError(f"a fallback list has 64 bytes a point, at most {_MAX_PARTS}")
+    return Parts(sid, dealer, holder, message.points64)
+
+
+def _place(message: pb.Parts | pb.WantParts) -> tuple[bytes, int, int]:
+    if not 1 <= message.holder <= _MAX_MEMBERS:
+        raise DecodeError("a holder that no committee has")
+    return *_address(message), message.holder
+
+
+def _recovery(message: pb.Recovery) -> Recovery:
+    return Recovery(*_address(message), _sized(message.shared, 33), _sized(message.dleq, PROOF_SIZE))
+
+
 def _receipt_answer(answer: pb.ReceiptAnswer) -> ReceiptAnswer:
     if len(answer.data) > _MAX_RECEIPT_TEXT:
         raise DecodeError("a receipt text is too long", Code.TOO_LARGE)
@@ -156,6 +210,10 @@ _PARSERS: dict[str, Callable[[Any], Frame]] = {
     "point_list": _point_list,
     "want_bundle": lambda want: WantBundle(*_address(want)),
     "want_list": lambda want: WantList(*_address(want)),
+    "parts": _parts,
+    "want_parts": lambda want: WantParts(*_place(want)),
+    "recovery": _recovery,
+    "want_recovery": lambda want: WantRecovery(*_address(want)),
     "receipt_ask": _receipt_ask,
     "receipt_answer": _receipt_answer,
 }

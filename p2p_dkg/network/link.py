@@ -14,7 +14,7 @@ from libp2p.abc import INetStream
 from libp2p.exceptions import BaseLibp2pError
 
 from authnet_core.errors import Code, DecodeError
-from authnet_core.protocol.dkg.messages import Bundle, PointList
+from authnet_core.protocol.dkg.messages import Bundle, Parts, PointList
 from authnet_runtime.logs import get_logger
 from p2p_dkg.network import counters
 from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, decode, encode
@@ -119,7 +119,7 @@ class Link:
         if not self.connected:
             return
         raw = encode(frame)
-        if isinstance(frame, Bundle | PointList):
+        if isinstance(frame, Bundle | PointList | Parts):
             self._outbox.put_bulk(raw)
         else:
             self._outbox.put_urgent(raw)

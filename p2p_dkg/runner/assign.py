@@ -111,10 +111,12 @@ class Assigner:
         while True:
             blocks += 1
             is_turn = blocks % _LOOK_EVERY == 0
+            refused = self._desk.refusal_of(ticket)
+            ask.look = ask.look or refused is not None
             if (ask.look or is_turn) and (found := await self.existing(request.account_id, request.curve)) is not None:
                 return found
-            if is_turn:
-                await self._raise_if_refused(ticket)
+            if refused not in (None, Code.ACCOUNT_HAS_KEY):
+                raise AuthnetError(refused, "the chain refused the assignment")
             if anyio.current_time() >= resend_at:
                 # A mempool that was lost with its process; a second ASSIGN that gets in is refused by the rules.
                 ticket = await self._send(epoch, fields, ask)
@@ -127,9 +129,3 @@ class Assigner:
             raise AuthnetError(ticket.code, ticket.log)
         ask.look = ask.look or ticket.code is not None
         return ticket
-
-    async def _raise_if_refused(self, ticket: Ticket) -> None:
-        """Look for the transaction's own result: a refusal inside a block leaves no other trace."""
-        code = await self._desk.result_of(ticket)
-        if code is not None and code is not Code.ACCOUNT_HAS_KEY:
-            raise AuthnetError(code, "the chain refused the assignment")

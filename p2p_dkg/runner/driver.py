@@ -44,6 +44,7 @@ MAX_PER_SENDER = 32
 BLAMED = Counter("authnet_dkg_blamed", "Messages of members that break the protocol", ["peer"])
 SETTLED = Counter("authnet_dkg_sessions", "Sessions settled at this node, by outcome", ["outcome"])
 CPU = Counter("authnet_dkg_cpu_seconds", "Processor time of the session machines")
+SENT = Counter("authnet_dkg_messages_sent", "Messages sent to members, by kind", ["kind"])
 DROPPED = Counter("authnet_dkg_messages_dropped", "Messages dropped because a session was busy")
 _log = get_logger("session")
 
@@ -180,6 +181,7 @@ class Driver:
                 self._around.faults.reach(f"store:{name}")
                 self._around.faults.reach(f"store:{name.partition('/')[0]}")
             case Send(to, message):
+                SENT.labels(type(message).__name__).inc()
                 self._around.mesh.send(to, message)
             case SendAll(message):
                 self._around.mesh.send_all(message)

@@ -41,6 +41,8 @@ class Runner:
         self.upkeep = Upkeep(chain, keystore, self.membership, self.sessions, watch)
         self.dev: bool | None = None
         """What genesis says, None before the chain is there."""
+        self.sessions.stand_on = watch.stand_on
+        watch.listeners.append(desk.learn)
         mesh.handle_messages(self.sessions.take_message)
 
     async def bind(self, network_id: str) -> None:

@@ -7,15 +7,16 @@ what is on disk, as after a restart, so that it is also erased when its time com
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 from anyio import to_thread
 
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.committee import Committee
+from authnet_core.protocol.dkg.fetching import Want
 from authnet_core.protocol.dkg.machine import Session
-from authnet_core.protocol.dkg.messages import CHUNK_KEYS, Message, WantBundle, WantList
+from authnet_core.protocol.dkg.messages import CHUNK_KEYS, Message
 from authnet_core.protocol.dkg.picture import params_of
 from authnet_core.protocol.views import SessionView
 from authnet_runtime.chain import BlockNote, ChainReader
@@ -52,6 +53,8 @@ class Sessions:
         """Whether no new session is joined."""
         self.on_question: Callable[[bytes], None] = lambda _: None
         """Called with a session that a member asks about and that has files but no machine."""
+        self.stand_on: Callable[[int], Awaitable[bool]] = _anywhere
+        """Remembers the block of a height before a machine acts on what was read there; False: do not act."""
 
     def start(self, nursery: trio.Nursery) -> None:
         """Name the nursery that drivers run in."""
@@ -76,7 +79,7 @@ class Sessions:
             driver.take(sender, message)
             return
         self._early.keep(sender, message)
-        if not isinstance(message, WantBundle | WantList) or len(self._drivers) >= MAX_ASKED:
+        if not isinstance(message, Want) or len(self._drivers) >= MAX_ASKED:
             return
         if self._keystore.has_session(message.sid):
             self._asked.add(message.sid)
@@ -85,6 +88,8 @@ class Sessions:
     async def offer(self, view: SessionView) -> None:
         """Feed a session's driver, opening one if this node has work in it."""
         sid = bytes.fromhex(view.sid)
+        if not await self.stand_on(view.height):
+            return
         driver = self._drivers.get(sid)
         is_free = driver is None and sid not in self._opening and not self._is_broken(sid)
         if is_free and self._concerns(sid, view):
@@ -193,6 +198,10 @@ class Sessions:
         finally:
             self._drivers.pop(sid, None)
             self._scopes.pop(sid, None)
+
+
+async def _anywhere(_: int) -> bool:
+    return True
 
 
 def _place(error: BaseException) -> str:

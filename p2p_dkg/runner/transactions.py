@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from google.protobuf.message import Message as Protobuf
 
-from authnet_core.protocol.dkg.messages import Ack, ChainMessage, Deal, Final, Have, Keys, Opened
+from authnet_core.protocol.dkg.messages import (
+    Ack,
+    ChainMessage,
+    Complain,
+    Deal,
+    FallbackList,
+    FallbackScalar,
+    Final,
+    Have,
+    Keys,
+    Opened,
+)
 from authnet_core.wire import authnet_pb2 as pb
 
 
@@ -23,6 +34,20 @@ def to_transaction(message: ChainMessage) -> tuple[str, Protobuf]:
             )
         case Ack(sid, dealers):
             return "ack", pb.Ack(sid=sid, dealers=dealers)
+        case Complain():
+            return "complain", pb.Complain(
+                sid=message.sid,
+                dealer=message.dealer,
+                shared=message.shared,
+                dleq=message.dleq,
+                ciphertext=message.ciphertext,
+                leaves=message.leaves,
+                deal_hash=message.deal_hash,
+            )
+        case FallbackList(sid, dealer, list_hash):
+            return "fallback_list", pb.FallbackList(sid=sid, dealer=dealer, list_hash=list_hash)
+        case FallbackScalar(sid, dealer, w):
+            return "fallback_scalar", pb.FallbackScalar(sid=sid, dealer=dealer, w=w)
         case Opened(sid, dealers):
             return "opened", pb.Opened(sid=sid, dealers=dealers)
         case Final(sid, root):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from anyio import to_thread
 
-from authnet_core.errors import AuthnetError
+from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import EncKeysView, RetainedView, SessionsView
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.logs import get_logger
@@ -16,6 +16,7 @@ from p2p_dkg.runner.watch import ChainWatch
 
 EVERY_S = 4.0
 DISK_EVERY_S = 10.0
+RETAINED_PAGE = 250
 _log = get_logger("upkeep")
 
 
@@ -71,12 +72,24 @@ class Upkeep:
                 await self._sessions.look_up(sid)
 
     async def _missed(self) -> set[bytes]:
-        retained = await self._chain.query("/sessions/retained", list[RetainedView])
         me = self._membership.index
-        missing = [view for view in retained or [] if me not in view.holders]
+        missing = [view for view in await self._retained() if me not in view.holders]
         sids = {bytes.fromhex(view.sid): view.epoch for view in missing}
         self._short = tuple(sid for sid, epoch in sids.items() if not self._keystore.epoch(epoch).holds(sid))
         return set(sids)
+
+    async def _retained(self) -> list[RetainedView]:
+        """All of them, the last page first: when one goes from the list meanwhile, those behind it move to the front,
+        and a session that was overlooked would cost its encryption key."""
+        found: dict[str, RetainedView] = {}
+        first = await self._chain.query("/sessions/retained/count", int)
+        while first != 0:
+            first = max(0, (first or 0) - RETAINED_PAGE)
+            page = await self._chain.query(f"/sessions/retained/{first}/{RETAINED_PAGE}", list[RetainedView])
+            if page is None:
+                raise AuthnetError(Code.UNAVAILABLE, "the chain lists no retained sessions")
+            found |= {view.sid: view for view in page}
+        return list(found.values())
 
     async def _discard_spent_keys(self) -> None:
         """Erase waiting encryption keys whose sessions are over for all, or came to nothing.
@@ -93,8 +106,8 @@ class Upkeep:
         if not started:
             return
         sessions = await self._chain.query("/sessions", SessionsView)
-        retained = await self._chain.query("/sessions/retained", list[RetainedView])
-        if sessions is None or retained is None:
+        retained = await self._retained()
+        if sessions is None:
             return
         needed = {view.counter for view in sessions.open} | {view.counter for view in retained}
         await to_thread.run_sync(waiting.discard, started - needed)

@@ -1,7 +1,5 @@
 """Dealings of a dishonest dealer that are as good as they can be made in all but one respect."""
 
-from dataclasses import replace
-
 from authnet_core.crypto.secp256k1 import decompress, pub
 from authnet_core.protocol.dkg.deal import (
     Dealing,
@@ -11,11 +9,9 @@ from authnet_core.protocol.dkg.deal import (
     plaintexts_of,
     points_of,
 )
-from authnet_core.protocol.dkg.messages import Bundle, Message, PointList
 from authnet_core.protocol.dkg.params import SessionParams
 
 STRATEGIES = ("wrong degree", "one bad share", "wrong v", "wrong list", "garbage", "share not canonical")
-BEHAVIOURS = ("keeps its list", "nothing for the victim", "spoils what it sends on", "silent after its deal")
 HOPELESS = ("wrong degree", "garbage")
 """Nobody honest acknowledges these."""
 CHEATING = ("one bad share", "wrong v", "share not canonical")
@@ -41,32 +37,6 @@ def evil_dealing(params: SessionParams, dealer: int, seed: bytes, strategy: str)
         case "share not canonical":
             plaintexts = _replaced(plaintexts, victim, b"\xff" * 32 + plaintexts[victim - 1][32:])
     return assemble(params, dealer, sharing, plaintexts, points64)
-
-
-def misbehave(params: SessionParams, behaviour: str, sender: int, to: int, message: Message) -> Message | None:
-    """What a dishonest sender lets out instead of an honest one's message; None is nothing."""
-    bulk = isinstance(message, Bundle | PointList)
-    match behaviour:
-        case "keeps its list" if isinstance(message, PointList) and message.dealer == sender:
-            return None
-        case "nothing for the victim" if to == victim_of(params, sender):
-            return None
-        case "silent after its deal" if not isinstance(message, Bundle):
-            return None
-        case "spoils what it sends on" if bulk and message.dealer != sender:
-            return spoilt(message)
-    return message
-
-
-def spoilt(message: Message) -> Message:
-    """The message with one bit changed."""
-    match message:
-        case Bundle(ciphertexts=ciphertexts):
-            at = next(number for number, ciphertext in enumerate(ciphertexts) if ciphertext)
-            return replace(message, ciphertexts=_replaced(ciphertexts, at + 1, _flipped(ciphertexts[at], 5)))
-        case PointList(points64=points64):
-            return replace(message, points64=_flipped(points64, 40))
-    return message
 
 
 def victim_of(params: SessionParams, dealer: int) -> int:

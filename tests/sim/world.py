@@ -1,151 +1,81 @@
-"""One whole session from one seed: n machines, a model chain, virtual time, a bad network and bad luck.
+"""One whole session from one plan: n machines, a model chain, virtual time, a bad network, bad luck and liars.
 
-The seed decides who is away from when to when, at which Store who crashes, and the fate of every message. Every run
-with the same seed is the same run.
+Every message goes through the keepers' frame encoding. Every run with the same plan is the same run.
 """
 
 import heapq
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from random import Random
 
 from authnet_core.crypto.secp256k1 import pub
-from authnet_core.protocol.committee import Committee
-from authnet_core.protocol.dkg.effects import (
-    Blame,
-    Done,
-    Effect,
-    Erase,
-    Outcome,
-    Send,
-    SendAll,
-    SetTimer,
-    Shelf,
-    Store,
-    Submit,
-)
+from authnet_core.errors import DecodeError
+from authnet_core.protocol.dkg.effects import Blame, Done, Effect, Erase, Send, SendAll, SetTimer, Store, Submit
 from authnet_core.protocol.dkg.machine import Session
-from authnet_core.protocol.dkg.messages import (
-    Ack,
-    Bundle,
-    ChainMessage,
-    Deal,
-    Final,
-    Have,
-    Message,
-    PointList,
-)
+from authnet_core.protocol.dkg.messages import ChainMessage, Message
 from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.protocol.dkg.state import Timing
 from authnet_core.protocol.dkg.strings import committee_hash
-from tests.sim.evil import BEHAVIOURS, CHEATING, STRATEGIES, evil_dealing, misbehave, victim_of
+from authnet_core.protocol.views import SessionView
+from p2p_dkg.network import frames
+from tests.sim.liar import Act, Later, Liar, SendRaw
 from tests.sim.model_chain import ModelChain
+from tests.sim.node import Node, Sent
+from tests.sim.plan import NEVER, Plan, Slow
+from tests.sim.strategies import STRATEGIES
 
-NEVER = 1 << 60
 BLOCK_MS = 250
 LIMIT_MS = 90_000
 SIM_TIMING = Timing(grace=5_000)
-
-
-@dataclass(frozen=True)
-class Weather:
-    """What the network does to a message in flight."""
-
-    loss: float
-    double: float
-    delay_ms: tuple[int, int]
-
-
-@dataclass
-class Node:
-    """A machine and its disk. The disk survives a crash, the machine does not."""
-
-    index: int
-    seed: bytes
-    ek: bytes | None
-    session: Session | None = None
-    life: int = 0
-    disk: dict[str, bytes] = field(default_factory=dict)
-    written: dict[str, bytes] = field(default_factory=dict)
-    """Whatever was ever on disk."""
-    shelf_of: dict[str, Shelf] = field(default_factory=dict)
-    erased: list[Shelf] = field(default_factory=list)
-    outcome: Outcome | None = None
-    stores: int = 0
-    crash_at_stores: frozenset[int] = frozenset()
-    crash_after: bool = False
-    deals_sent: set[bytes] = field(default_factory=set)
-    blamed: list[Blame] = field(default_factory=list)
-
-
-@dataclass
-class Fault:
-    """An absence in virtual time; until NEVER means for good."""
-
-    party: int
-    start_ms: int
-    end_ms: int
+Event = tuple[int, int, Callable[[], None]]
 
 
 class World:
-    """Runs one schedule; `tests/sim/invariants.py` judges it."""
+    """Runs one plan; `tests/sim/invariants.py` judges it."""
 
-    def __init__(self, seed: int, n: int, rows: int = 2) -> None:
-        self.rng = Random(seed)
-        self.seed, self.now, self.over_at = seed, 0, NEVER
-        self.committee = Committee.of(n)
-        self.evil = self._draw_evil()
-        self.faults = self._draw_faults()
-        without_ek = self._draw_without_ek()
-        secrets = {j: self.rng.randbytes(32) for j in range(1, n + 1)}
-        eks = tuple(b"" if j in without_ek else pub(secrets[j]) for j in range(1, n + 1))
-        identities = [pub(self.rng.randbytes(32)) for _ in range(n)]
-        self.params = SessionParams(
-            "sim-1", 1, seed % 1000, self.committee, committee_hash(self.committee, identities), rows, eks
-        )
+    def __init__(self, plan: Plan, params: SessionParams | None = None, eks: dict[int, bytes] | None = None) -> None:
+        """`params` and encryption secrets come from elsewhere when a real chain has started the session."""
+        self.plan, self.seed, self.committee = plan, plan.seed, plan.committee
+        self.now, self.over_at, self.sequence = 0, NEVER, 0
+        self.fate = Random(f"fate {plan.seed}")
+        draws = Random(f"secrets {plan.seed}")
+        secrets = eks or {j: draws.randbytes(32) for j in range(1, plan.n + 1)}
+        self.params = params or self._make_params(secrets, draws)
         self.nodes = {
-            j: Node(j, self.rng.randbytes(32), None if j in without_ek else secrets[j]) for j in self.params.parties
+            j: Node(j, draws.randbytes(32), secrets[j], secrets[j] if self.params.eks[j - 1] else None)
+            for j in self.params.parties
         }
-        self.weather = Weather(
-            loss=self.rng.choice([0.0, 0.0, 0.1, 0.3]),
-            double=self.rng.choice([0.0, 0.1]),
-            delay_ms=self.rng.choice([(1, 5), (1, 400), (50, 900)]),
-        )
-        self._draw_crashes()
-        self.chain = ModelChain(self.params)
+        self.liars = {party: Liar(self, party, Random(f"liar {party} {plan.seed}")) for party in plan.liars}
+        for lie in plan.lies:
+            liar = self.liars[lie.party]
+            liar.conducts.append((lie.since_ms, STRATEGIES[lie.strategy](liar)))
+        self.slow = {slow.party: slow for slow in plan.slow}
+        self.chain = ModelChain(self.params, left_out=frozenset(plan.left_out))
         self.mempool: list[tuple[int, ChainMessage]] = []
-        self.queue: list[tuple[int, int, Callable[[], None]]] = []
-        self.sequence = 0
-        self.wire: list[tuple[int, int, int, Message, int]] = []
-        """(time, from, to, message, chain height) of all that was sent."""
-        self.tamper: Callable[[int, int, Message], Message | None] = lambda _from, _to, message: message
+        self.said: list[ChainMessage] = []
+        """Whatever was submitted."""
+        self.queue: list[Event] = []
+        self.wire: list[Sent] = []
+        """What the honest sent."""
+        self.submitted: list[tuple[int, int, ChainMessage]] = []
+        """(chain height, who, what) of the honest."""
+        self.blocks: list[tuple[int, list[tuple[int, ChainMessage]]]] = []
+        self.notes: list[tuple[int, str]] | None = None
+        """A trace, if somebody wants one."""
 
-    # -- the schedule, drawn once -----------------------------------------------------------------------------
+    def _make_params(self, secrets: dict[int, bytes], draws: Random) -> SessionParams:
+        plan = self.plan
+        eks = tuple(b"" if j in plan.without_ek else pub(secret) for j, secret in secrets.items())
+        identities = [pub(draws.randbytes(32)) for _ in range(plan.n)]
+        members = committee_hash(plan.committee, identities)
+        return SessionParams("sim-1", 1, plan.seed % 1000, plan.committee, members, plan.rows, eks)
 
-    def _draw_evil(self) -> dict[int, str]:
-        """Who lies in its dealing, or behaves badly towards its peers; they count as faulty."""
-        count = self.rng.choice([0, 0, self.rng.randint(1, self.committee.t)])
-        liars = self.rng.sample(range(1, self.committee.n + 1), count)
-        return {party: self.rng.choice(STRATEGIES + BEHAVIOURS) for party in liars}
+    def note(self, text: str) -> None:
+        if self.notes is not None:
+            self.notes.append((self.now, text))
 
-    def _draw_faults(self) -> list[Fault]:
-        faults = []
-        honest = [party for party in range(1, self.committee.n + 1) if party not in self.evil]
-        for party in self.rng.sample(honest, self.rng.randint(0, self.committee.t - len(self.evil))):
-            start = self.rng.choice([0, self.rng.randint(0, 3_000)])
-            end = self.rng.choice([NEVER, start + self.rng.randint(100, 20_000)])
-            faults.append(Fault(party, start, end))
-        return faults
-
-    def _draw_without_ek(self) -> set[int]:
-        away = [fault.party for fault in self.faults if fault.start_ms == 0]
-        return {party for party in away if self.rng.random() < 0.3}
-
-    def _draw_crashes(self) -> None:
-        for node in self.nodes.values():
-            count = 0 if node.index in self.evil else self.rng.choice([0, 0, 1, 2])
-            node.crash_at_stores = frozenset(self.rng.randint(1, 3 * self.committee.n) for _ in range(count))
-            node.crash_after = self.rng.random() < 0.5
+    @property
+    def honest(self) -> list[Node]:
+        return [node for node in self.nodes.values() if node.index not in self.liars]
 
     # -- events -----------------------------------------------------------------------------------------------
 
@@ -154,13 +84,15 @@ class World:
         heapq.heappush(self.queue, (time_ms, self.sequence, action))
 
     def run(self) -> "World":
+        away = {absence.party for absence in self.plan.absences if absence.start_ms == 0}
         for node in self.nodes.values():
-            if not any(f.party == node.index and f.start_ms == 0 for f in self.faults):
-                self.at(self.rng.randint(0, 100), lambda node=node: self.start(node))
-        for fault in self.faults:
-            self.at(fault.start_ms, lambda f=fault: self.stop(self.nodes[f.party]))
-            if fault.end_ms != NEVER:
-                self.at(fault.end_ms, lambda f=fault: self.start(self.nodes[f.party]))
+            if node.index not in away:
+                self.at(self.fate.randint(0, 100), lambda node=node: self.start(node))  # type: ignore[misc]
+        for absence in self.plan.absences:
+            node = self.nodes[absence.party]
+            self.at(absence.start_ms, lambda node=node: self.stop(node))  # type: ignore[misc]
+            if absence.end_ms != NEVER:
+                self.at(absence.end_ms, lambda node=node: self.start(node))  # type: ignore[misc]
         self.at(BLOCK_MS, self._block)
         while self.queue and not self._is_over():
             self.now, _, action = heapq.heappop(self.queue)
@@ -170,137 +102,164 @@ class World:
         return self
 
     def _is_over(self) -> bool:
-        """Everybody who will ever be there has settled, and the time for erasing is over too."""
-        absent = {f.party for f in self.faults if f.end_ms == NEVER}
-        there = [node for node in self.nodes.values() if node.index not in absent]
+        """All honest ones who will ever be there have settled, and the time for erasing is over too."""
+        there = [node for node in self.honest if node.index not in self.plan.gone]
         if all(node.session is not None and node.session.closed for node in there):
             return True
-        settled = [n for n in there if n.outcome is not None or n.ek is None or self._is_cheated(n)]
-        if len(settled) == len(there) and self.chain.chunks and self.over_at == NEVER:
+        settled = all(node.outcome is not None or not self.params.eks[node.index - 1] for node in there)
+        if settled and self.chain.chunks and self.over_at == NEVER:
             self.over_at = self.now + SIM_TIMING.grace + 2_000
         return self.now > self.over_at
-
-    def _is_cheated(self, node: Node) -> bool:
-        liars = [i for i, strategy in self.evil.items() if strategy in CHEATING and i in self.chain.q]
-        return node.index in {victim_of(self.params, i) for i in liars}
 
     def _block(self) -> None:
         reachable = len([n for n in self.nodes.values() if n.session is not None])
         if reachable >= self.committee.quorum:  # consensus needs n - t as well
             txs, self.mempool = self.mempool, []
-            self.rng.shuffle(txs)
+            self.fate.shuffle(txs)
+            self.blocks.append((self.now, txs))
+            phase = self.chain.phase
             self.chain.block(self.now, txs)
             view = self.chain.view()
+            if view.phase != phase:
+                self.note(f"block {view.height}: {view.phase}, Q = {view.q}")
             for node in self.nodes.values():
-                delay = self.rng.randint(0, 60)
-                self.at(self.now + delay, lambda node=node, view=view: self._show(node, view))
+                delay = self.fate.randint(0, 60)
+                self.at(self.now + delay, lambda node=node, view=view: self._show(node, view))  # type: ignore[misc]
         self.at(self.now + BLOCK_MS, self._block)
 
-    def _show(self, node: Node, view: object) -> None:
-        if node.session is not None:
-            self.carry_out(node, node.session.on_chain(view))  # type: ignore[arg-type]
+    def _show(self, node: Node, view: SessionView) -> None:
+        if node.session is None:
+            return
+        self.carry_out(node, node.session.on_chain(view))
+        if liar := self.liars.get(node.index):
+            self._act_all(node, liar.look(view))
 
     def start(self, node: Node) -> None:
         if node.session is None:
             node.life += 1
             node.session = Session(self.params, node.index, node.ek, node.seed, dict(node.disk), SIM_TIMING)
-            strategy = self.evil.get(node.index)
-            if strategy in STRATEGIES:
-                node.session._state.adopt(evil_dealing(self.params, node.index, node.seed, strategy))
+            liar = self.liars.get(node.index)
+            if liar and node.life == 1 and (dealing := liar.make_deal(node.seed)):
+                node.session._state.adopt(dealing)
             # A restarted keeper draws a new seed; only the stored one may count.
-            node.seed = self.rng.randbytes(32)
+            node.seed = self.fate.randbytes(32)
+            self.note(f"{node.index} starts, life {node.life}")
             self._show(node, self.chain.view())
 
     def stop(self, node: Node) -> None:
         node.session = None
 
     def _crash(self, node: Node) -> None:
+        self.note(f"{node.index} crashes at store {node.stores}")
         self.stop(node)
-        self.at(self.now + self.rng.randint(10, 4_000), lambda: self.start(node))
+        self.at(self.now + self.fate.randint(10, 4_000), lambda: self.start(node))
 
     # -- effects ----------------------------------------------------------------------------------------------
 
     def carry_out(self, node: Node, effects: list[Effect]) -> None:
-        for effect in effects:
-            if not self._carry_out_one(node, effect):
+        liar = self.liars.get(node.index)
+        self._act_all(node, liar.filter(effects) if liar else effects)
+
+    def _act_all(self, node: Node, acts: Iterable[Act]) -> None:
+        for act in acts:
+            if not self._act(node, act):
                 return
 
-    def _carry_out_one(self, node: Node, effect: Effect) -> bool:
+    def _act(self, node: Node, act: Act) -> bool:
         """False if the node crashed here: later effects never happen."""
-        match effect:
-            case Store(name, payload, shelf):
-                return self._store(node, name, payload, shelf)
+        match act:
+            case Store():
+                return self._store(node, act)
             case Send(to, message):
                 self.send(node.index, to, message)
             case SendAll(message):
-                self._send_all(node, message)
+                for other in (other for other in self.nodes if other != node.index):
+                    self.send(node.index, other, message)
             case Submit(message):
                 self._submit(node, message)
+            case SendRaw(to, raw):
+                self._transmit(node.index, to, raw)
+            case Later(delay_ms, later):
+                self.at(self.now + delay_ms, lambda: self._act_all(node, [later]))
             case SetTimer(name, delay_ms):
                 life = node.life
                 self.at(self.now + delay_ms, lambda: self._timer(node, life, name))
-            case Erase(shelf):
-                self._erase(node, shelf)
-            case Blame():
-                node.blamed.append(effect)
-            case Done(outcome):
-                node.outcome = outcome
+            case Erase() | Blame() | Done():
+                self._take_note(node, act)
         return True
 
-    def _send_all(self, node: Node, message: Message) -> None:
-        for other in self.nodes:
-            if other != node.index:
-                self.send(node.index, other, message)
+    def _take_note(self, node: Node, act: Erase | Blame | Done) -> None:
+        match act:
+            case Erase(shelf):
+                node.shred(shelf)
+            case Blame(party, reason):
+                self.note(f"{node.index} blames {party}: {reason}")
+                node.blamed.append(act)
+            case Done(outcome):
+                self.note(f"{node.index}: {outcome}")
+                node.outcome = outcome
 
-    def _store(self, node: Node, name: str, payload: bytes, shelf: Shelf) -> bool:
-        assert shelf not in node.erased, f"stored {name} on a shredded shelf, seed {self.seed}"
+    def _store(self, node: Node, store: Store) -> bool:
+        assert store.shelf not in node.erased, f"stored {store.name} on a shredded shelf, seed {self.seed}"
         node.stores += 1
-        crash = node.stores in node.crash_at_stores
-        if not crash or node.crash_after:
-            node.disk[name], node.shelf_of[name] = payload, shelf
-            node.written[name] = payload
-        if crash:
+        crashes = {(crash.store, crash.after) for crash in self.plan.crashes if crash.party == node.index}
+        if (node.stores, False) not in crashes:
+            node.keep(store)
+        if {(node.stores, False), (node.stores, True)} & crashes:
             self._crash(node)
-        return not crash
-
-    def _erase(self, node: Node, shelf: Shelf) -> None:
-        node.erased.append(shelf)
-        for name in [name for name, where in node.shelf_of.items() if where is shelf]:
-            del node.disk[name], node.shelf_of[name]
+            return False
+        return True
 
     def _submit(self, node: Node, message: ChainMessage) -> None:
-        match message:
-            case Deal():
-                node.deals_sent.add(message.encode())
-            case Ack(dealers=bits) if node.index not in self.evil:
-                acked = [i for i in self.params.parties if bits >> (i - 1) & 1]
-                stored = all(f"share/{i}" in node.disk and f"bundle/{i}" in node.disk for i in acked)
-                assert stored, f"party {node.index} acked what is not on disk, seed {self.seed}"
-            case Final() | Have():
-                assert "shares" in node.disk, f"party {node.index} vouches without shares, seed {self.seed}"
-        if self.rng.random() >= self.weather.loss / 2:
-            self.mempool.append((node.index, message))
+        self.said.append(message)
+        if node.index not in self.liars:
+            self.submitted.append((self.chain.height, node.index, message))
+            node.check_stored_before(message, self)
+            # A liar's transactions may come at once; the honest one's luck is the weather's.
+            if self.fate.random() < self.plan.weather.loss / 2:
+                return
+        self.note(f"{node.index} submits {type(message).__name__} {brief(message)}")
+        delay = self._slowness(node.index).tx_ms
+        self.at(self.now + delay, lambda: self.mempool.append((node.index, message)))
+
+    def _slowness(self, party: int) -> Slow:
+        return self.slow.get(party) or Slow(party, 0, 0)
 
     def _timer(self, node: Node, life: int, name: str) -> None:
         if node.session is not None and node.life == life:
             self.carry_out(node, node.session.on_timer(name))
 
+    # -- the network ------------------------------------------------------------------------------------------
+
     def send(self, sender: int, to: int, message: Message) -> None:
-        self.wire.append((self.now, sender, to, message, self.chain.height))
-        tampered = self.tamper(sender, to, message)
-        if tampered is not None and sender in self.evil:
-            tampered = misbehave(self.params, self.evil[sender], sender, to, tampered)
-        copies = 0 if self.rng.random() < self.weather.loss else 2 if self.rng.random() < self.weather.double else 1
-        for _ in range(copies if tampered is not None else 0):
-            delay = self.rng.randint(*self.weather.delay_ms)
-            self.at(self.now + delay, lambda: self._deliver(sender, to, tampered))
+        if sender not in self.liars:
+            self.wire.append(Sent(self.now, sender, to, message, self.chain.height))
+        self._transmit(sender, to, frames.encode(message))
 
-    def _deliver(self, sender: int, to: int, message: Message | None) -> None:
+    def _transmit(self, sender: int, to: int, raw: bytes) -> None:
+        weather, fate = self.plan.weather, self.fate
+        copies = 0 if fate.random() < weather.loss else 2 if fate.random() < weather.double else 1
+        for _ in range(copies):
+            delay = fate.randint(*weather.delay_ms) + fate.randint(0, self._slowness(to).message_ms)
+            self.at(self.now + delay, lambda: self._deliver(sender, to, raw))
+
+    def _deliver(self, sender: int, to: int, raw: bytes) -> None:
         node = self.nodes[to]
-        if node.session is not None and message is not None:
-            self.carry_out(node, node.session.handle(sender, message))
+        if node.session is None:
+            return
+        try:
+            message = frames.decode(raw)
+        except DecodeError:
+            node.undecodable += 1
+            return
+        assert len(raw) <= frames.MAX_FRAME, f"a frame of {len(raw)} bytes was taken, seed {self.seed}"
+        assert not isinstance(message, frames.Hello | frames.Ping | frames.ReceiptAsk | frames.ReceiptAnswer)
+        if liar := self.liars.get(to):
+            liar.heard.append((sender, message))
+        self.carry_out(node, node.session.handle(sender, message))
 
-    # -- what tests look at -----------------------------------------------------------------------------------
 
-    def sent(self, kind: type[Bundle] | type[PointList]) -> list[tuple[int, int, int, Message, int]]:
-        return [entry for entry in self.wire if isinstance(entry[3], kind)]
+def brief(message: ChainMessage) -> str:
+    """What a trace shows of a transaction."""
+    dealer, bits = getattr(message, "dealer", None), getattr(message, "dealers", None)
+    return f"about {dealer}" if dealer is not None else f"{bits:b}" if bits is not None else ""

@@ -30,7 +30,7 @@ def compute_batch(
     params: SessionParams,
     q: Sequence[Party],
     plains: Mapping[Party, Plain],
-    points: Mapping[Party, list[Point]],
+    points: Mapping[Party, list[Point | None]],
 ) -> Batch:
     """Needs the own shares and the opened list of every dealer in Q."""
     own = extract.extract_shares(params, q, {party: plains[party].shares for party in q})

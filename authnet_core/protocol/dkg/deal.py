@@ -107,15 +107,16 @@ def gamma_weights(params: SessionParams, dealer: Party, root: bytes) -> bytes:
 def dealer_key(params: SessionParams, dealer: Party, receiver: Party, e_secret: int) -> bytes:
     """K of enc(i,j), from the dealer's side."""
     ek = params.eks[receiver - 1]
-    return _key(params, dealer, receiver, pub(e_secret), mul_secret(e_secret, ek))
+    return shared_key(params, dealer, receiver, pub(e_secret), mul_secret(e_secret, ek))
 
 
 def receiver_key(params: SessionParams, dealer: Party, receiver: Party, e: bytes, ek_secret: bytes) -> bytes:
     """K of enc(i,j), from the receiver's side."""
-    return _key(params, dealer, receiver, e, mul_secret(ek_secret, e))
+    return shared_key(params, dealer, receiver, e, mul_secret(ek_secret, e))
 
 
-def _key(params: SessionParams, dealer: Party, receiver: Party, e: bytes, shared: bytes) -> bytes:
+def shared_key(params: SessionParams, dealer: Party, receiver: Party, e: bytes, shared: bytes) -> bytes:
+    """K of enc(i,j) from D_ij, for everyone once D_ij is published."""
     context = strings.enc_context(dealer, receiver, e, params.eks[receiver - 1])
     return hkdf_sha256(shared, params.sid, context)
 

@@ -46,7 +46,7 @@ def session_keys(pairs: bytes) -> SessionKeys:
     return SessionKeys(pairs, merkle.root(leaves_of(pairs)))
 
 
-def public_points(params: SessionParams, q: Sequence[Party], lists: Mapping[Party, list[Point]]) -> list[bytes]:
+def public_points(params: SessionParams, q: Sequence[Party], lists: Mapping[Party, list[Point | None]]) -> list[bytes]:
     """Y_{l,b} = sum_i alpha_i^l A_{i,b} at position l*B + b."""
     keys = []
     for output in range(outputs(params, q)):

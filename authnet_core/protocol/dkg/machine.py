@@ -1,4 +1,4 @@
-"""One session of key generation as a machine without I/O: steps 1 to 8 and catch-up C of docs/protocol/dkg.md.
+"""One session of key generation as a machine without I/O: steps 1 to 8, C, F and R of docs/protocol/dkg.md.
 
 `on_chain` is level-triggered: it gets the chain's whole record of the session and does what is missing. The same
 construction and the same inputs give the same effects. After a crash: construct from what was stored, call on_chain,
@@ -8,11 +8,21 @@ go on. One thread at a time; a call may take tens of milliseconds, nearly all in
 from collections.abc import Mapping
 
 from authnet_core.crypto.secp256k1 import pub
-from authnet_core.protocol.dkg import records, stage_deal, stage_exchange, stage_keys
+from authnet_core.protocol.dkg import records, stage_deal, stage_exchange, stage_fallback, stage_keys, stage_recovery
 from authnet_core.protocol.dkg.batch import Batch, load_batch
 from authnet_core.protocol.dkg.effects import Effect, Shelf
 from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher
-from authnet_core.protocol.dkg.messages import Bundle, Message, PointList, WantBundle, WantList
+from authnet_core.protocol.dkg.messages import (
+    Bundle,
+    Message,
+    Parts,
+    PointList,
+    Recovery,
+    WantBundle,
+    WantList,
+    WantParts,
+    WantRecovery,
+)
 from authnet_core.protocol.dkg.params import Party, SessionParams
 from authnet_core.protocol.dkg.picture import Phase, Picture, read_view
 from authnet_core.protocol.dkg.state import STRIKES, State, Timing
@@ -65,13 +75,24 @@ class Session:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """For status: what this node still waits for. A `good-share/i` can not come by catch-up: dealer i cheated."""
-        picture = self._state.picture
-        if picture is None:
+        """For status: what this node still waits for.
+
+        `good-share/i`: dealer i cheated, and the chain has not upheld the complaint; `recovery/i`: it has; `fork/i`:
+        the chain shows a fallback that it can not have come to by its rules.
+        """
+        state, picture = self._state, self._state.picture
+        if picture is None or state.has_result:
             return ()
-        cheated = [f"good-share/{i}" for i in sorted(self._state.held.bad_shares & set(picture.q))]
-        bundles = [f"bundle/{i}" for i in stage_exchange.missing_bundles(self._state, picture)]
-        return (*cheated, *bundles, *(f"list/{i}" for i in stage_exchange.missing_lists(self._state, picture)))
+        recovered = stage_recovery.missing_recoveries(state, picture)
+        cheated = (state.held.bad_shares & set(picture.q)) - state.held.plains.keys() - set(recovered)
+        return (
+            *(f"good-share/{i}" for i in sorted(cheated)),
+            *(f"recovery/{i}" for i in recovered),
+            *(f"bundle/{i}" for i in stage_exchange.missing_bundles(state, picture)),
+            *(f"list/{i}" for i in stage_exchange.missing_lists(state, picture)),
+            *(f"parts/{i}/{holder}" for i, holder in stage_fallback.missing_parts(state, picture)),
+            *(f"fork/{i}" for i in stage_fallback.forks(state, picture)),
+        )
 
     def on_chain(self, view: SessionView) -> list[Effect]:
         """The chain's record now. Call it at every new block until the session is `closed`."""
@@ -89,8 +110,10 @@ class Session:
             *stage_deal.reopen_stored(state, picture),
             *stage_deal.deal_once(state, picture),
             *stage_exchange.take_early(state, picture),
+            *stage_recovery.complain(state, picture),
             *stage_deal.acknowledge(state, picture),
             *stage_keys.reveal_own_list(state, picture),
+            *stage_fallback.take_part(state, picture),
             *stage_keys.advance(state, picture),
             *stage_exchange.fetch(state, picture),
         ]
@@ -105,7 +128,11 @@ class Session:
         match message:
             case Bundle() | PointList():
                 return stage_exchange.take(state, sender, message)
-            case WantBundle() | WantList():
+            case Parts():
+                return stage_fallback.take(state, sender, message)
+            case Recovery():
+                return stage_recovery.take(state, sender, message)
+            case WantBundle() | WantList() | WantParts() | WantRecovery():
                 return stage_exchange.serve(state, sender, message)
 
     def on_timer(self, name: str) -> list[Effect]:

@@ -51,7 +51,44 @@ class WantList:
     dealer: int
 
 
-Message: TypeAlias = Bundle | PointList | WantBundle | WantList
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Fallback: `holder`'s own P_{j,b} = s_{i,b}(j) * G, b = 0 .. B, as x || y. Its hash is on chain."""
+
+    sid: bytes
+    dealer: int
+    holder: int
+    points64: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WantParts:
+    """Send me this holder's parts of this dealer, please."""
+
+    sid: bytes
+    dealer: int
+    holder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Late recovery: D_ih of the sender h and its DLEQ, for a convicted dealer i and the upheld complainer only."""
+
+    sid: bytes
+    dealer: int
+    shared: bytes = field(repr=False)
+    dleq: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WantRecovery:
+    """My complaint about this dealer was upheld: send me your D, please."""
+
+    sid: bytes
+    dealer: int
+
+
+Message: TypeAlias = Bundle | PointList | WantBundle | WantList | Parts | WantParts | Recovery | WantRecovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +125,38 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Complain:
+    """COMPLAIN: the dealer's ciphertext for the signer fails the test. D_ij with a DLEQ lets the chain decrypt it."""
+
+    sid: bytes
+    dealer: int
+    shared: bytes
+    dleq: bytes
+    ciphertext: bytes = field(repr=False)
+    leaves: tuple[bytes, ...]
+    deal_hash: bytes
+    """Which DEAL: without it a dealer that signs a second one could make the complaint look like a lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackList:
+    """FALLBACK_LIST: hash of the signer's P_{j,b} for a dealer of Q that did not open."""
+
+    sid: bytes
+    dealer: int
+    list_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackScalar:
+    """FALLBACK_SCALAR: w_j under the one challenge that the chain fixed."""
+
+    sid: bytes
+    dealer: int
+    w: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """OPENED: bit (i - 1) for every dealer of Q whose list is good and served."""
 
@@ -120,4 +189,4 @@ class Have:
     sid: bytes
 
 
-ChainMessage: TypeAlias = Deal | Ack | Opened | Final | Keys | Have
+ChainMessage: TypeAlias = Deal | Ack | Complain | Opened | FallbackList | FallbackScalar | Final | Keys | Have

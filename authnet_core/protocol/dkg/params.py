@@ -59,6 +59,11 @@ class SessionParams:
     def list_size(self) -> int:
         return self.all_rows * POINT
 
+    @property
+    def parts_size(self) -> int:
+        """A fallback list: the key rows and the spare mask."""
+        return (self.rows + 1) * POINT
+
     def is_party(self, index: int) -> bool:
         return 1 <= index <= self.committee.n
 

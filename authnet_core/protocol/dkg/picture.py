@@ -1,12 +1,13 @@
 """The chain's record of one session as the machine reads it. Pure; a malformed deal is as good as none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from authnet_core.crypto.secp256k1 import parse_scalar
 from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.dkg.messages import Deal
 from authnet_core.protocol.dkg.params import Party, SessionParams
-from authnet_core.protocol.views import DealView, SessionView
+from authnet_core.protocol.views import DealView, FallbackView, SessionView
 
 
 class Phase(StrEnum):
@@ -17,6 +18,17 @@ class Phase(StrEnum):
     OPENED = "opened"
     FINAL = "final"
     ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """The exponent fallback of one dealer as the chain has it: hashes of lists, the seed of gamma', w_j."""
+
+    lists: dict[Party, bytes]
+    seed: bytes
+    """Empty until the cut-off."""
+    seed_height: int
+    scalars: dict[Party, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +47,26 @@ class Picture:
     root: str
     chunks: frozenset[int]
     holders: frozenset[Party]
+    judged: frozenset[tuple[Party, Party]] = frozenset()
+    """(dealer, complainer) of complaints on chain, whoever they convicted."""
+    upheld: dict[tuple[Party, Party], int] = field(default_factory=dict)
+    """(dealer, complainer) -> height, where the dealer was convicted."""
+    fallbacks: dict[Party, Fallback] = field(default_factory=dict)
 
     @property
     def may_reveal(self) -> bool:
         """Step 4: Q is fixed and the block after it, whose header carries that app hash, is there."""
         fixed = self.phase in (Phase.CERTIFIED, Phase.OPENED, Phase.FINAL)
         return fixed and bool(self.q) and self.height >= self.q_height + 1
+
+    @property
+    def convicts(self) -> frozenset[Party]:
+        """Dealers of Q with an upheld complaint."""
+        return frozenset(dealer for dealer, _ in self.upheld if dealer in self.q)
+
+    def openers(self, dealer: Party) -> int:
+        """How many members say that they have the dealer's list."""
+        return sum(bits >> (dealer - 1) & 1 for bits in self.opened.values())
 
     @property
     def wanted_dealers(self) -> tuple[Party, ...]:
@@ -68,6 +94,19 @@ def parse_deal(sid: bytes, view: DealView) -> Deal | None:
         return None
 
 
+def parse_fallback(params: SessionParams, view: FallbackView) -> Fallback | None:
+    """The fallback in a view, or None if its hex is broken."""
+    try:
+        return Fallback(
+            lists={j: bytes.fromhex(digest) for j, digest in view.lists.items() if params.is_party(j)},
+            seed=bytes.fromhex(view.seed),
+            seed_height=view.seed_height,
+            scalars={j: parse_scalar(bytes.fromhex(w)) for j, w in view.scalars.items() if params.is_party(j)},
+        )
+    except ValueError:
+        return None
+
+
 def read_view(params: SessionParams, view: SessionView, before: Picture | None = None) -> Picture:
     """Parse a view of this session. A deal never changes, so those of the picture before are taken over."""
     known = before.deals if before else {}
@@ -76,6 +115,7 @@ def read_view(params: SessionParams, view: SessionView, before: Picture | None =
         for party, deal in view.deals.items()
         if params.is_party(party)
     }
+    fallbacks = {i: parse_fallback(params, fallback) for i, fallback in view.fallbacks.items()}
     return Picture(
         phase=Phase(view.phase),
         height=view.height,
@@ -89,6 +129,9 @@ def read_view(params: SessionParams, view: SessionView, before: Picture | None =
         root=view.root,
         chunks=frozenset(view.chunks),
         holders=frozenset(view.holders),
+        judged=frozenset((c.dealer, c.complainer) for c in view.complaints),
+        upheld={(c.dealer, c.complainer): c.height for c in view.complaints if c.upheld},
+        fallbacks={i: fallback for i, fallback in sorted(fallbacks.items()) if fallback is not None and i in view.q},
     )
 
 

@@ -4,6 +4,9 @@ deal       brief     seed (32) || DEAL record; written before anything of it is 
 share/i    brief     own shares of dealer i (B+2 scalars) || v_i, tested
 bundle/i   retained  ciphertexts of dealer i in index order
 list/i     retained  salt (32) || points of dealer i, tested
+parts/i/h  retained  fallback: points of holder h's shares of dealer i, own or used
+spare/i    retained  fallback: the seed under which the spare mask of dealer i was used; as long as the share can be
+                     opened again from the bundle, so that no second one is ever answered
 keys       retained  Y || N by position
 shares     kept      own key share (32) || nonce (32) by position l*B+b
 """
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 
 from authnet_core.protocol.dkg.deal import leaf_of
 from authnet_core.protocol.dkg.effects import Shelf, Store
-from authnet_core.protocol.dkg.messages import Bundle, PointList
+from authnet_core.protocol.dkg.messages import Bundle, Parts, PointList
 from authnet_core.protocol.dkg.params import Party, SessionParams
 
 DEAL = "deal"
@@ -31,6 +34,14 @@ def bundle_name(dealer: Party) -> str:
 
 def list_name(dealer: Party) -> str:
     return f"list/{dealer}"
+
+
+def parts_name(dealer: Party, holder: Party) -> str:
+    return f"parts/{dealer}/{holder}"
+
+
+def spare_name(dealer: Party) -> str:
+    return f"spare/{dealer}"
 
 
 def store_bundle(bundle: Bundle) -> Store:
@@ -59,6 +70,21 @@ def load_list(params: SessionParams, dealer: Party, payload: bytes) -> PointList
     if len(payload) != 32 + params.list_size:
         raise ValueError("not a stored list")
     return PointList(params.sid, dealer, payload[:32], payload[32:])
+
+
+def store_parts(parts: Parts) -> Store:
+    return Store(parts_name(parts.dealer, parts.holder), parts.points64, Shelf.RETAINED)
+
+
+def load_parts(params: SessionParams, dealer: Party, holder: Party, payload: bytes) -> Parts:
+    """Inverse of store_parts. Raises ValueError."""
+    if len(payload) != params.parts_size:
+        raise ValueError("not a stored fallback list")
+    return Parts(params.sid, dealer, holder, payload)
+
+
+def store_spare(dealer: Party, seed: bytes) -> Store:
+    return Store(spare_name(dealer), seed, Shelf.RETAINED)
 
 
 @dataclass(frozen=True, slots=True)

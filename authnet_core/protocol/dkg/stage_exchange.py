@@ -6,10 +6,19 @@ asked for, a peer's junk counted. Functions of state, view and message.
 
 from collections.abc import Iterable
 
-from authnet_core.protocol.dkg import check, records
+from authnet_core.protocol.dkg import check, records, stage_fallback, stage_recovery
 from authnet_core.protocol.dkg.effects import Effect, Send, Shelf, Store
 from authnet_core.protocol.dkg.fetching import Want
-from authnet_core.protocol.dkg.messages import Bundle, PointList, WantBundle, WantList
+from authnet_core.protocol.dkg.holdings import Verdict
+from authnet_core.protocol.dkg.messages import (
+    Bundle,
+    Message,
+    PointList,
+    WantBundle,
+    WantList,
+    WantParts,
+    WantRecovery,
+)
 from authnet_core.protocol.dkg.params import Party
 from authnet_core.protocol.dkg.picture import Phase, Picture, bit
 from authnet_core.protocol.dkg.stage_deal import acknowledge
@@ -56,7 +65,7 @@ def _is_expected(state: State, sender: Party, message: Bundle | PointList) -> bo
     if isinstance(message, Bundle):
         useful = bool(state.ek) and dealer not in held.plains and dealer not in held.bad_shares
     else:
-        useful = dealer not in held.lists and dealer not in held.bad_lists
+        useful = dealer not in held.points and dealer not in held.bad_lists
     return useful and (sender == dealer or state.fetcher.was_asked(sender, _want(message)))
 
 
@@ -85,7 +94,7 @@ def _judge(state: State, picture: Picture, sender: Party, message: Bundle | Poin
     else:
         ek = bytes(state.ek)
         if verdict := state.held.take_bundle(state.params, state.me, deal, message, ek, sender):
-            return state.blame(verdict, sender)
+            return _refuse_bundle(state, picture, message, verdict, sender)
         stores = _bundle_stores(state, picture, message)
     state.fetcher.got(_want(message))
     return [*stores, *acknowledge(state, picture), *advance(state, picture)]
@@ -95,6 +104,15 @@ def _bundle_stores(state: State, picture: Picture, bundle: Bundle) -> list[Store
     if picture.phase is Phase.FINAL:  # BRIEF is about to be shredded, and the bundle is enough
         return [records.store_bundle(bundle)]
     return [state.share_store(bundle.dealer), records.store_bundle(bundle)]
+
+
+def _refuse_bundle(state: State, picture: Picture, bundle: Bundle, verdict: Verdict, sender: Party) -> list[Effect]:
+    """A bundle with a bad share for this node is evidence: kept, served, complained about also after a crash."""
+    blame = state.blame(verdict, sender)
+    if bundle.dealer not in state.held.bad_shares:
+        return blame
+    state.fetcher.got(_want(bundle))
+    return [records.store_bundle(bundle), *blame, *stage_recovery.complain(state, picture)]
 
 
 def missing_bundles(state: State, picture: Picture) -> list[Party]:
@@ -111,39 +129,59 @@ def missing_lists(state: State, picture: Picture) -> list[Party]:
     """Dealers of Q whose list this node needs and may still get."""
     if not picture.may_reveal or state.has_result:
         return []
-    refused = state.held.lists.keys() | state.held.bad_lists
+    refused = state.held.points.keys() | state.held.bad_lists
     return [i for i in picture.q if i not in refused]
 
 
 def fetch(state: State, picture: Picture) -> list[Effect]:
-    """Arm the timer while something is missing; a node that comes late asks at once."""
-    if not missing_bundles(state, picture) and not missing_lists(state, picture):
+    """Arm the timer while something is missing; a node that comes late, or that only asking can serve, asks at once."""
+    wanted = _wanted(state, picture)
+    if not wanted:
         return []
     if state.late and not state.fetcher.armed:
         return fetch_now(state, picture)
-    return state.fetcher.arm()
+    effects: list[Effect] = []
+    for want, sources in wanted:
+        if isinstance(want, WantParts | WantRecovery) and state.fetcher.is_new(want):
+            effects += state.fetcher.ask(want, sources)
+    return effects + state.fetcher.arm()
 
 
 def fetch_now(state: State, picture: Picture) -> list[Effect]:
     """Ask for all that is missing."""
     state.fetcher.armed = False
-    sid, effects = state.params.sid, []
-    for dealer in missing_bundles(state, picture):
-        sources = _sources(state, picture, dealer, picture.acks)
-        effects += state.fetcher.ask(WantBundle(sid, dealer), sources)
-    for dealer in missing_lists(state, picture):
-        sources = _sources(state, picture, dealer, picture.opened)
-        effects += state.fetcher.ask(WantList(sid, dealer), sources)
+    effects: list[Effect] = []
+    for want, sources in _wanted(state, picture):
+        effects += state.fetcher.ask(want, sources)
     if not effects:
         return []
     state.fetcher.back_off()
     return effects + state.fetcher.arm()
 
 
-def _sources(state: State, picture: Picture, dealer: Party, bitmaps: dict[Party, int]) -> list[Party]:
-    """The dealer first, then who said on chain to have it."""
-    having: Iterable[Party] = (j for j in state.others() if bitmaps.get(j, 0) & bit(dealer) or j in picture.holders)
-    return [j for j in dict.fromkeys((dealer, *having)) if j != state.me]
+def _wanted(state: State, picture: Picture) -> list[tuple[Want, list[Party]]]:
+    """All that is missing, and who may have it: the origin first, then who said so on chain."""
+    sid = state.params.sid
+    wanted: list[tuple[Want, list[Party]]] = []
+    for i in missing_bundles(state, picture):
+        wanted.append((WantBundle(sid, i), _sources(state, picture, i, _having(picture.acks, i))))
+    for i in missing_lists(state, picture):
+        wanted.append((WantList(sid, i), _sources(state, picture, i, _having(picture.opened, i))))
+    for i, holder in stage_fallback.missing_parts(state, picture):
+        wanted.append((WantParts(sid, i, holder), _sources(state, picture, holder, _having(picture.opened, i))))
+    for i in stage_recovery.missing_recoveries(state, picture):
+        heard = state.held.recovered.get(i, {})
+        wanted.append((WantRecovery(sid, i), [j for j in state.others() if j not in heard]))
+    return wanted
+
+
+def _having(bitmaps: dict[Party, int], dealer: Party) -> set[Party]:
+    return {party for party, bits in bitmaps.items() if bits & bit(dealer)}
+
+
+def _sources(state: State, picture: Picture, origin: Party, having: set[Party]) -> list[Party]:
+    others: Iterable[Party] = (j for j in state.others() if j in having or j in picture.holders)
+    return [j for j in dict.fromkeys((origin, *others)) if j != state.me]
 
 
 def serve(state: State, sender: Party, want: Want) -> list[Effect]:
@@ -151,12 +189,20 @@ def serve(state: State, sender: Party, want: Want) -> list[Effect]:
     picture = state.picture
     if picture is None or picture.phase is Phase.ABANDONED or (sender, want) in state.served:
         return []
-    found: Bundle | PointList | None
-    if isinstance(want, WantBundle):
-        found = state.held.bundles.get(want.dealer)
-    else:
-        found = state.held.lists.get(want.dealer) if picture.may_reveal else None
+    found = _find(state, picture, sender, want)
     if found is None:
         return []
     state.served.add((sender, want))
     return [Send(sender, found), *state.set_timer(SERVE_TIMER, state.timing.serve)]
+
+
+def _find(state: State, picture: Picture, sender: Party, want: Want) -> Message | None:
+    match want:
+        case WantBundle(dealer=dealer):
+            return state.held.bundles.get(dealer)
+        case WantList(dealer=dealer):
+            return state.held.lists.get(dealer) if picture.may_reveal else None
+        case WantParts(dealer=dealer, holder=holder):
+            return state.held.parts.get((dealer, holder)) if picture.may_reveal else None
+        case WantRecovery():
+            return stage_recovery.answer(state, picture, sender, want)

@@ -18,7 +18,7 @@ def reveal_own_list(state: State, picture: Picture) -> list[Effect]:
     own = state.dealing.points
     if state.me not in state.held.lists:
         state.held.lists[state.me] = own
-        state.held.points[state.me] = opening.parse_list(own) or []
+        state.held.points[state.me] = list(opening.parse_list(own) or [])
         effects.append(records.store_list(own))
     if not state.list_sent and picture.phase is not Phase.FINAL:
         state.list_sent = True
@@ -43,10 +43,10 @@ def advance(state: State, picture: Picture) -> list[Effect]:
 
 
 def tell_opened(state: State, picture: Picture, *, at_once: bool = False) -> list[Effect]:
-    """OPENED for every list of Q that is good and stored: who says so serves it."""
+    """OPENED for every dealer of Q whose list, or fallback lists, are good and stored: who says so serves them."""
     if picture.phase is not Phase.CERTIFIED or not picture.may_reveal or state.barred:
         return []
-    good = [i for i in picture.q if i in state.held.lists]
+    good = [i for i in picture.q if i in state.held.points]
     mask = sum(bit(i) for i in good) | picture.opened.get(state.me, 0)
     if mask == picture.opened.get(state.me, 0):
         return []

@@ -12,12 +12,14 @@ from authnet_core.protocol.dkg.deal import Dealing
 from authnet_core.protocol.dkg.effects import Blame, Effect, Erase, SetTimer, Shelf, Store, Submit
 from authnet_core.protocol.dkg.fetching import Fetcher
 from authnet_core.protocol.dkg.holdings import Holdings, Verdict
-from authnet_core.protocol.dkg.messages import Bundle, ChainMessage, Deal, Message, PointList
+from authnet_core.protocol.dkg.messages import Bundle, ChainMessage, Complain, Deal, Message, PointList
 from authnet_core.protocol.dkg.params import Party, SessionParams
 from authnet_core.protocol.dkg.picture import Phase, Picture
 
 STRIKES = 16
 """Bulk messages that do not fit the chain's hashes, after which a peer's are dropped unread."""
+LONGEST_PAUSE = 64
+"""Blocks between two submissions of one message about a dealer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,21 @@ class State:
     served: set[tuple[Party, Message]] = field(default_factory=set)
     strikes: dict[Party, int] = field(default_factory=dict)
     timers: set[str] = field(default_factory=set)
-    submitted: dict[type[ChainMessage], tuple[ChainMessage, int]] = field(default_factory=dict)
+    submitted: dict[tuple[type[ChainMessage], Party], tuple[ChainMessage, int, int]] = field(default_factory=dict)
+    """Kind and dealer (0 for kinds about the session) -> newest message, height, pause in blocks."""
+    complaints: dict[Party, Complain] = field(default_factory=dict)
+    spent: dict[Party, bytes] = field(default_factory=dict)
+    """Dealer -> the one seed under which its spare mask was used; on disk before an answer leaves."""
+    polynomials: dict[Party, dict[Party, int]] = field(default_factory=dict)
+    """Dealer -> k values w_j that fix the polynomial of its fallback."""
     proofs: dict[Party, tuple[Deal, str | None]] = field(default_factory=dict)
 
     def load(self, durable: Mapping[str, bytes]) -> None:
         """Take up what an earlier life stored. Raises ValueError for a deal that its seed does not give."""
         self.held.load(self.params, durable)
+        for dealer in self.params.parties:
+            if seed := durable.get(records.spare_name(dealer)):
+                self.spent[dealer] = seed
         stored = durable.get(records.DEAL)
         if stored is None:
             return
@@ -118,15 +129,25 @@ class State:
         return [SetTimer(name, delay_ms)]
 
     def submit(self, picture: Picture, message: ChainMessage) -> list[Effect]:
-        """Submit once, and again if some blocks later the chain still does not show it."""
-        last, height = self.submitted.get(type(message), (None, 0))
-        if last == message and picture.height < height + self.timing.resubmit_blocks:
+        """Submit once, and again if some blocks later the chain still does not show it.
+
+        What is said of a dealer waits twice as long each time: a complaint is large, and may be refused for good.
+        """
+        dealer: Party = getattr(message, "dealer", 0)
+        last, height, pause = self.submitted.get((type(message), dealer), (None, 0, 0))
+        if last != message:
+            pause = self.timing.resubmit_blocks
+        elif picture.height < height + pause:
             return []
-        self.submitted[type(message)] = (message, picture.height)
+        else:
+            pause = min(2 * pause, LONGEST_PAUSE) if dealer else pause
+        self.submitted[type(message), dealer] = (message, picture.height, pause)
         return [Submit(message)]
 
     def blame(self, verdict: Verdict, sender: Party) -> list[Effect]:
-        self.strikes[sender] = self.strikes.get(sender, 0) + 1
+        """Who passes on what a dealer spoilt is at no fault."""
+        if verdict.party == sender:
+            self.strikes[sender] = self.strikes.get(sender, 0) + 1
         return [Blame(verdict.party, verdict.reason)]
 
     def erase(self, *shelves: Shelf) -> list[Effect]:
@@ -142,7 +163,7 @@ class State:
             case Shelf.BRIEF:
                 self.seed[:] = bytes(len(self.seed))
                 self.dealing = None
-                self.held.plains.clear()
+                self.held.forget_shares()
             case Shelf.RETAINED:
                 self.ek[:] = bytes(len(self.ek))
                 self.ek.clear()

@@ -43,6 +43,27 @@ def deal_context(chain_id: str, sid: bytes, dealer: int) -> bytes:
     return dkg_hash("pok/deal", chain_id.encode(), PROTOCOL_VERSION, sid, dealer)
 
 
+def complaint_context(chain_id: str, sid: bytes, dealer: int, receiver: int) -> bytes:
+    """What the DLEQ of D_ij, in a COMPLAIN or a late recovery, is bound to."""
+    return dkg_hash("dleq", chain_id.encode(), PROTOCOL_VERSION, sid, dealer, receiver)
+
+
+def deal_hash(encoded: bytes) -> bytes:
+    """Names one DEAL (`Deal.encode()`) in a COMPLAIN about it."""
+    return dkg_hash("deal", encoded)
+
+
+def parts_hash(sid: bytes, dealer: int, holder: int, points33: bytes) -> bytes:
+    """Hash of P_{j,0} .. P_{j,B}, compressed, that FALLBACK_LIST puts on chain."""
+    return dkg_hash("parts", sid, dealer, holder, points33)
+
+
+def fallback_seed(sid: bytes, dealer: int, hashes: Sequence[tuple[int, bytes]]) -> bytes:
+    """What gamma' is expanded from: all (member, list hash) at the cut-off, in index order."""
+    flat = [part for member, digest in hashes for part in (member, digest)]
+    return dkg_hash("fallback", sid, dealer, *flat)
+
+
 def list_hash(salt: bytes, points33: bytes) -> bytes:
     """h_i over the compressed points in row order."""
     return dkg_hash("alist", salt, points33)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,12 @@ def test_subscribers_hear_of_every_commit(pooled: World, tmp_path: Path) -> None
             pool = await chain.query("/pool", PoolView)
             assert pool is not None
             assert pool.assigned == 1
+            assert note.refused == {}
+            refused, junk = pooled.assign(2, account(1)), b"junk"
+            pooled.send(refused, junk)
+            note = await anext(blocks)
+            named = {sha256(refused).hexdigest(): "ACCOUNT_HAS_KEY", sha256(junk).hexdigest(): "DECODE"}
+            assert note.refused == named, "CometBFT keeps no index of results"
 
     run(pooled, tmp_path, story)
 

@@ -11,7 +11,9 @@ import trio
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import PoolView
+from authnet_runtime.chain import BlockNote
 from p2p_dkg.ports import Assigned, AssignRequest
+from p2p_dkg.runner.submit import Ticket, TxDesk
 from tests.component.keeper.test_sessions import run
 from tests.component.keeper.world import World, until
 
@@ -143,6 +145,44 @@ def test_a_quota_is_said_so(tmp_path: Path) -> None:
         assert (await world.nodes[2].assign(ask("b"))).is_new
 
     with_pool(tmp_path, check, quota=1)
+
+
+def test_a_refusal_inside_a_block_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CheckTx took both; the quota of one is used up inside the block. No indexer says so, but the block's note."""
+    monkeypatch.setattr("p2p_dkg.runner.assign.WAIT_S", 1e9)
+    monkeypatch.setattr("p2p_dkg.runner.assign.RESEND_S", 1e9)
+
+    async def check(world: World) -> None:
+        world.chain.halted = True
+        before = len(world.chain.mempool)
+        outcomes: list[Code | None] = []
+
+        async def one(name: str) -> None:
+            try:
+                await world.nodes[1].assign(ask(name))
+                outcomes.append(None)
+            except AuthnetError as refusal:
+                outcomes.append(refusal.code)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one, "a")
+            nursery.start_soon(one, "b")
+            await until(lambda: len(world.chain.mempool) == before + 2)
+            world.chain.halted = False
+        assert set(outcomes) == {None, Code.QUOTA_EXCEEDED}
+
+    with_pool(tmp_path, check, quota=1)
+
+
+def test_a_transaction_in_a_second_block_is_not_taken_for_refused(tmp_path: Path) -> None:
+    desk = TxDesk(None, None, lambda: 1, None)  # type: ignore[arg-type]
+    ticket = Ticket("AB", 20, None)
+    desk._sent["ab"] = None
+    desk.learn(BlockNote(7, 7, "", refused={"ab": "SEEN_BEFORE", "cd": "EXPIRED"}))
+    assert desk.refusal_of(ticket) is None
+    desk.learn(BlockNote(8, 8, "", refused={"ab": "A_CODE_OF_ANOTHER_VERSION"}))
+    assert desk.refusal_of(ticket) is Code.INTERNAL
+    assert "cd" not in desk._sent
 
 
 def test_a_halted_chain_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

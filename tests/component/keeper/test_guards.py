@@ -83,15 +83,16 @@ def test_two_blocks_of_one_height_stop_the_keeper(keystore: Any) -> None:
     assert caught.value.code is Code.FORK_SEEN
 
 
-def history(keystore: Any, headers: dict[int, tuple[str, str]]) -> None:
+def history(keystore: Any, headers: dict[int, tuple[str, str]], within: float = 5) -> None:
     chain: Any = Notes(note(20))
     comet: Any = Headers(headers)
 
     async def check() -> None:
         watch = ChainWatch(chain, keystore)
         await watch.run()
-        with trio.fail_after(5):
+        with trio.fail_after(within):
             await watch.check_history(comet)
+        assert not watch.is_behind
 
     trio.run(check)
 
@@ -109,9 +110,10 @@ def test_history_that_changed_while_the_keeper_was_down_stops_it(keystore: Any, 
     assert caught.value.code is Code.FORK_SEEN
 
 
-def test_pruned_history_has_nothing_to_compare(keystore: Any) -> None:
+def test_a_history_that_is_not_there_is_waited_for_and_not_acted_on(keystore: Any) -> None:
     keystore.see(SeenBlock(7, 7000, "aa"))
-    history(keystore, {})
+    with pytest.raises(trio.TooSlowError):
+        history(keystore, {}, within=0.3)
 
 
 @pytest.mark.parametrize(

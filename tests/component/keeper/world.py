@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ START_MS = 1_700_000_000_000
 _ABSENT = {Code.NOT_FOUND, Code.ACCOUNT_NOT_FOUND, Code.UNKNOWN_SESSION, Code.VERIFIER_UNKNOWN}
 
 
+def iso(time_ms: int) -> str:
+    """A header's time."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class PowerCut(Exception):
     """What a named point does here instead of ending the process."""
 
@@ -68,6 +74,9 @@ class Chain:
 
     def __init__(self, folder: Path, observers: list[bytes], **params: int) -> None:
         self.app = Application(folder)
+        self._born_with = (observers, params)
+        self.blocks: list[tuple[list[bytes], int]] = []
+        """What every block held, and its time."""
         names = ",".join(f'"{pub.hex()}"' for pub in observers)
         overrides = ",".join(f'"{name}":{value}' for name, value in params.items())
         state = (
@@ -81,6 +90,7 @@ class Chain:
         self.results: dict[bytes, int] = {}
         self.included: list[tuple[int, str, bytes]] = []
         self.readers: list[Reader] = []
+        self.headers: dict[int, dict[str, str]] = {}
         self.halted = False
         self.app.on_commit = lambda finalized: self._push(msgspec.convert(block_note(finalized), BlockNote))
 
@@ -92,13 +102,24 @@ class Chain:
         """Make one block of everything that waits."""
         self.height += 1
         self.time_ms += step_ms
+        self.headers[self.height] = {"time": iso(self.time_ms), "app_hash": self.app.meta.app_hash.hex().upper()}
         raws, self.mempool = self.mempool, []
+        self.blocks.append((raws, self.time_ms))
         finalized = self.app.finalize_block(raws, Block(self.height, self.time_ms))
         for raw, outcome in zip(raws, finalized.outcomes, strict=True):
             body = pb.TxBody.FromString(pb.SignedTx.FromString(raw).body)
             if outcome.code is None:
                 self.included.append((self.height, str(body.WhichOneof("kind")), raw))
         self.app.commit()
+
+    def branch(self, folder: Path, keep: Callable[[pb.TxBody], bool]) -> Chain:
+        """The same chain without the transactions that `keep` refuses: the other side of a fork."""
+        observers, params = self._born_with
+        other = Chain(folder, observers, **params)
+        for raws, time_ms in self.blocks:
+            other.mempool = [raw for raw in raws if keep(pb.TxBody.FromString(pb.SignedTx.FromString(raw).body))]
+            other.block(time_ms - other.time_ms)
+        return other
 
     async def run(self) -> None:
         """A block every 50 ms of real time."""
@@ -126,13 +147,13 @@ class Reader:
     """What a keeper sees as its ChainReader."""
 
     def __init__(self, chain: Chain) -> None:
-        self._chain = chain
+        self.chain = chain
         self._notes: deque[BlockNote] = deque(maxlen=64)
         self._news = trio.Event()
         chain.readers.append(self)
         meta = chain.app.meta
         if meta.height:
-            self.push(BlockNote(meta.height, meta.time_ms, meta.app_hash.hex()))
+            self.push(BlockNote(meta.height, meta.time_ms, meta.app_hash.hex(), is_first=True))
 
     def push(self, note: BlockNote) -> None:
         self._notes.append(note)
@@ -140,7 +161,15 @@ class Reader:
 
     async def query(self, path: str, type: Any, *, height: int = 0) -> Any:
         await trio.lowlevel.checkpoint()
-        return self._chain.query(path, type)
+        return self.chain.query(path, type)
+
+    def move_to(self, chain: Chain) -> None:
+        """What a keeper sees when its abci_app comes back with another state."""
+        self.chain.readers.remove(self)
+        self.chain = chain
+        chain.readers.append(self)
+        meta = chain.app.meta
+        self.push(BlockNote(meta.height, meta.time_ms, meta.app_hash.hex(), is_first=True))
 
     async def blocks(self) -> AsyncIterator[BlockNote]:
         while True:
@@ -154,25 +183,24 @@ class Comet:
     """What a keeper sees as its CometRpc."""
 
     def __init__(self, chain: Chain) -> None:
-        self._chain = chain
-        self.headers: dict[int, dict[str, str]] = {}
+        self.chain = chain
         self.is_down = False
 
     async def broadcast(self, tx: bytes) -> tuple[int, str]:
         await trio.lowlevel.checkpoint()
         if self.is_down:
             raise AuthnetError(Code.UNAVAILABLE, "CometBFT does not answer")
-        outcome = self._chain.app.check_tx(tx)
+        outcome = self.chain.app.check_tx(tx)
         if outcome.code is None:
-            self._chain.mempool.append(tx)
+            self.chain.mempool.append(tx)
         return (0, "") if outcome.code is None else (number(outcome.code), outcome.log)
 
     async def get(self, method: str, params: dict[str, str] | None = None) -> dict[str, Any]:
         await trio.lowlevel.checkpoint()
         height = int((params or {}).get("height", "0"))
-        if method != "header" or height not in self.headers:
+        if method != "header" or height not in self.chain.headers:
             raise AuthnetError(Code.BAD_PARAMS, "not found")
-        return {"header": self.headers[height]}
+        return {"header": self.chain.headers[height]}
 
 
 class Hub:
@@ -245,6 +273,7 @@ class Node:
         self.scope = trio.CancelScope()
         self.keystore = self.open()
         reader, self.comet = Reader(self.chain), Comet(self.chain)
+        self.reader = reader
         chain: Any = reader
         comet: Any = self.comet
         self.mesh = HubMesh(self.hub, self.index)
@@ -258,6 +287,7 @@ class Node:
             with self.scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self.watch.run)
+                    nursery.start_soon(self.watch.compare, comet)
                     nursery.start_soon(self.mesh.run)
                     await self.runner.bind(NETWORK)
                     await self.runner.run()
@@ -267,7 +297,7 @@ class Node:
                 leaf = leaf.exceptions[0]
             self.deaths.append(str(leaf))
         finally:
-            self.chain.readers.remove(reader)
+            reader.chain.readers.remove(reader)
             self.hub.meshes.pop(self.index, None)
 
     async def run_again(self) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from authnet_core.wire import authnet_pb2 as wire
+from tests.unit.abci.judging import wronged
 from tests.unit.abci.world import World, account, epoch_record
 
 
@@ -26,6 +27,11 @@ def main() -> None:
         world.send(*raws, b"junk")
     for _ in range(4):
         world.block(step_ms=30_000)
+    small = World(Path(sys.argv[1]) / "other", params={"first_rows": 2, "sessions_in_flight": 1})
+    small.begin_epoch()
+    small.announce()
+    wronged(small)
+    world.hashes += small.hashes
     print("\n".join(world.hashes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -190,4 +191,22 @@ def test_before_the_first_block_there_is_no_answer(tmp_path_factory: pytest.Temp
     world = World(tmp_path_factory.mktemp("app"))
     assert world.refusal("/status") == Code.UNAVAILABLE
     assert world.refusal("/epoch/current") == Code.NOT_FOUND
+    world.app.close()
+
+
+def test_retained_sessions_come_in_pages(tmp_path: Path) -> None:
+    world = World(tmp_path / "app", params={"first_rows": 1, "rows": 1, "sessions_in_flight": 1})
+    world.begin_epoch()
+    world.announce(count=32)
+    for _ in range(5):
+        world.block()
+        world.run_session(world.open_sid(), [1, 2, 3, 4])
+    whole = world.query("/sessions/retained")
+    assert world.query("/sessions/retained/count") == len(whole) == 5
+    assert world.query("/sessions/retained/0/500") == whole
+    assert [view for first in (0, 2, 4, 6) for view in world.query(f"/sessions/retained/{first}/2")] == whole
+    for path in ("/sessions/retained/0/0", "/sessions/retained/0/501", "/sessions/retained/x/1"):
+        assert world.refusal(path) == Code.BAD_PARAMS
+    for path in ("/sessions/retained/counts", "/sessions/retained/1", "/sessions/retained/1/2/3"):
+        assert world.refusal(path) == Code.UNKNOWN_PATH
     world.app.close()

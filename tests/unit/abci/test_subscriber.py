@@ -30,9 +30,12 @@ def test_a_note_too_large_comes_without_its_events() -> None:
 
     async def run() -> None:
         subscriber = Subscriber(connection)  # type: ignore[arg-type]
-        subscriber.push({"height": 1, "events": [{}, {}]})
-        subscriber.push({"height": 2, "events": [{}]})
+        subscriber.push({"height": 1, "events": [{}, {}], "refused": {"ab": "EXPIRED"}})
+        subscriber.push({"height": 2, "events": [{}], "refused": {"cd": "EXPIRED"}})
         await subscriber.run()
 
     anyio.run(run)
-    assert connection.got == [{"height": 1, "events": []}, {"height": 2, "events": [{}]}]
+    assert connection.got == [
+        {"height": 1, "events": [], "refused": {}},
+        {"height": 2, "events": [{}], "refused": {"cd": "EXPIRED"}},
+    ]

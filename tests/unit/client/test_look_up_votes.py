@@ -115,6 +115,19 @@ def test_fewer_refusals_than_could_be_lies_do_not_decide() -> None:
     assert "node 3: not reachable" in caught.value.message
 
 
+def test_at_six_nodes_three_refusals_alike_may_all_be_lies() -> None:
+    """k is 4 there, so three nodes may lie; three honest ones who say otherwise are too few to be believed as well."""
+    absent = AuthnetError(Code.ACCOUNT_NOT_FOUND, "the account has no key")
+    said_by = {i: said(i) for i in (4, 5, 6)}
+    with pytest.raises(AuthnetError) as caught:
+        look_with({**dict.fromkeys((1, 2, 3), absent), **said_by}, 6, 4, 1).result()
+    assert caught.value.code is Code.TOO_FEW_NODES
+    assert [node["code"] for node in caught.value.detail["nodes"]] == ["ACCOUNT_NOT_FOUND"] * 3
+    with pytest.raises(AuthnetError) as caught:
+        look_with({**dict.fromkeys((1, 2, 3, 4), absent), 5: said(5), 6: said(6)}, 6, 4, 1).result()
+    assert caught.value.code is Code.ACCOUNT_NOT_FOUND
+
+
 def test_nobody_reachable_is_a_network_that_is_down() -> None:
     down = AuthnetError(Code.NETWORK_DOWN, "not reachable")
     with pytest.raises(AuthnetError) as caught:

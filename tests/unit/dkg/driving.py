@@ -1,12 +1,11 @@
 """One machine driven by hand: views of a modelled chain in, effects out."""
 
-
-
 from authnet_core.protocol.dkg.effects import Effect, Send, Submit
 from authnet_core.protocol.dkg.machine import Session
 from authnet_core.protocol.dkg.messages import (
     Ack,
     ChainMessage,
+    Final,
     Message,
     Opened,
 )
@@ -58,6 +57,13 @@ def chain_with(phase: str, dealers: tuple[int, ...] = (1, 2, 3, 4, 5)) -> ModelC
         return chain
     chain.block(3_000, [(j, Opened(SID, mask)) for j in HOLDERS])
     return chain
+
+
+def finalize(chain: ModelChain, now_ms: int, root: bytes) -> None:
+    """Let 2, 3, 4 and 5 sign this root, though 5 has no encryption key and the chain's rules would refuse it: these
+    tests need n-t signers other than the machine under test."""
+    chain.finals[ABSENT] = root
+    chain.block(now_ms, [(j, Final(SID, root)) for j in (2, 3, 4)])
 
 
 def take_all(session: Session, view: SessionView, me: int = 1) -> list[Effect]:

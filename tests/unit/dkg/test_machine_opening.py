@@ -1,6 +1,5 @@
 """The machine from Q on: lists, FINAL, keys on chain, catch-up, erasing."""
 
-
 import msgspec
 import pytest
 
@@ -23,6 +22,7 @@ from tests.unit.dkg.driving import (
     PARAMS,
     SID,
     chain_with,
+    finalize,
     fresh_session,
     machine,
     pick,
@@ -103,7 +103,7 @@ def final_chain() -> tuple[ModelChain, bytes]:
     take_all(helper, chain.view(), 2)
     assert helper.batch is not None
     root = helper.batch.keys.root
-    chain.block(6_000, [(j, Final(SID, root)) for j in (2, 3, 4, 5)])
+    finalize(chain, 6_000, root)
     assert chain.phase == "final"
     chain.block(6_250, [])
     return chain, root
@@ -143,7 +143,7 @@ def test_a_restart_in_catch_up_goes_on_from_stored_bundles() -> None:
 def test_another_final_root_than_ours_is_a_conflict_and_never_have() -> None:
     session, chain = dealt_session(), chain_with("opened")
     take_all(session, chain.view())
-    chain.block(6_000, [(j, Final(SID, filled(1))) for j in (2, 3, 4, 5)])
+    finalize(chain, 6_000, filled(1))
     effects = session.on_chain(chain.view())
     assert pick(effects, Done) == [Done(Outcome.CONFLICT)]
     assert submits(effects) == []
@@ -157,7 +157,7 @@ def test_another_final_root_than_ours_is_a_conflict_and_never_have() -> None:
 
 def test_shares_of_another_final_root_are_not_stored_again_after_a_restart() -> None:
     chain = chain_with("opened")
-    chain.block(6_000, [(j, Final(SID, filled(1))) for j in (2, 3, 4, 5)])
+    finalize(chain, 6_000, filled(1))
     durable = {f"bundle/{i}": b"".join(GOOD[i].bundle.ciphertexts) for i in PARAMS.parties}
     durable |= {f"list/{i}": GOOD[i].points.salt + GOOD[i].points.points64 for i in PARAMS.parties}
     effects = machine(3, durable).on_chain(chain.view())

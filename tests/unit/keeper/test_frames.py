@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authnet_core.errors import Code, DecodeError
-from authnet_core.protocol.dkg.messages import Bundle, PointList, WantBundle, WantList
+from authnet_core.protocol.dkg.messages import (
+    Ack,
+    Bundle,
+    ChainMessage,
+    Complain,
+    Deal,
+    FallbackList,
+    FallbackScalar,
+    Final,
+    Have,
+    Keys,
+    Opened,
+    Parts,
+    PointList,
+    Recovery,
+    WantBundle,
+    WantList,
+    WantParts,
+    WantRecovery,
+)
+from authnet_core.wire import authnet_pb2
 from authnet_core.wire import peer_pb2 as pb
 from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, ReceiptAnswer, ReceiptAsk, decode, encode
+from p2p_dkg.runner.transactions import to_transaction
 
 SID = b"s" * 32
 GOOD: list[Frame] = [
@@ -19,6 +40,11 @@ GOOD: list[Frame] = [
     PointList(SID, 9, b"t" * 32, b"p" * 128),
     WantBundle(SID, 1),
     WantList(SID, 2),
+    Parts(SID, 3, 4, b"p" * 192),
+    Parts(SID, 64, 64, bytes(64 * 1025)),
+    WantParts(SID, 3, 4),
+    Recovery(SID, 5, b"\x02" * 33, b"z" * 64),
+    WantRecovery(SID, 5),
     ReceiptAsk(7, b"h" * 32, b"\x02" * 33),
     ReceiptAnswer(7, "text", b"s" * 65, b"\x02" * 33),
     ReceiptAnswer(7, "", b"", b""),
@@ -51,6 +77,31 @@ BAD = {
     "torn list": pb.Frame(
         point_list=pb.PointList(sid=SID, dealer=1, salt=b"t" * 32, points64=b"p" * 65)
     ).SerializeToString(),
+    "parts of dealer 0": pb.Frame(parts=pb.Parts(sid=SID, dealer=0, holder=1, points64=b"p" * 64)).SerializeToString(),
+    "parts of holder 0": pb.Frame(parts=pb.Parts(sid=SID, dealer=1, points64=b"p" * 64)).SerializeToString(),
+    "parts of holder 65": pb.Frame(
+        parts=pb.Parts(sid=SID, dealer=1, holder=65, points64=b"p" * 64)
+    ).SerializeToString(),
+    "parts with a short sid": pb.Frame(
+        parts=pb.Parts(sid=b"s", dealer=1, holder=1, points64=b"p" * 64)
+    ).SerializeToString(),
+    "empty parts": pb.Frame(parts=pb.Parts(sid=SID, dealer=1, holder=1)).SerializeToString(),
+    "torn parts": pb.Frame(parts=pb.Parts(sid=SID, dealer=1, holder=1, points64=b"p" * 65)).SerializeToString(),
+    "parts of 1026 rows": pb.Frame(
+        parts=pb.Parts(sid=SID, dealer=1, holder=1, points64=bytes(64 * 1026))
+    ).SerializeToString(),
+    "parts wanted of holder 0": pb.Frame(want_parts=pb.WantParts(sid=SID, dealer=1)).SerializeToString(),
+    "parts wanted of dealer 65": pb.Frame(want_parts=pb.WantParts(sid=SID, dealer=65, holder=1)).SerializeToString(),
+    "recovery of dealer 0": pb.Frame(
+        recovery=pb.Recovery(sid=SID, shared=b"\x02" * 33, dleq=b"z" * 64)
+    ).SerializeToString(),
+    "recovery with a long point": pb.Frame(
+        recovery=pb.Recovery(sid=SID, dealer=1, shared=b"\x04" * 65, dleq=b"z" * 64)
+    ).SerializeToString(),
+    "recovery with a short proof": pb.Frame(
+        recovery=pb.Recovery(sid=SID, dealer=1, shared=b"\x02" * 33, dleq=b"z" * 63)
+    ).SerializeToString(),
+    "recovery wanted of dealer 0": pb.Frame(want_recovery=pb.Want(sid=SID)).SerializeToString(),
     "short token hash": pb.Frame(
         receipt_ask=pb.ReceiptAsk(id=1, token_hash=b"h", temp_pub=b"\x02" * 33)
     ).SerializeToString(),
@@ -80,6 +131,7 @@ def test_a_frame_has_a_limit_both_ways() -> None:
     assert caught.value.code is Code.TOO_LARGE
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_frame_or_refused(raw: bytes) -> None:
     try:
@@ -88,6 +140,7 @@ def test_any_bytes_are_a_frame_or_refused(raw: bytes) -> None:
         return
 
 
+@settings(deadline=None)
 @given(st.sampled_from(GOOD), st.data())
 def test_a_flipped_byte_is_a_frame_or_refused(frame: Frame, pick: st.DataObject) -> None:
     raw = bytearray(encode(frame))
@@ -96,3 +149,55 @@ def test_a_flipped_byte_is_a_frame_or_refused(frame: Frame, pick: st.DataObject)
         decode(bytes(raw))
     except DecodeError:
         return
+
+
+CHAIN_MESSAGES: list[ChainMessage] = [
+    Deal(SID, b"e", b"p", b"r", b"h", b"c", (b"u", b"v")),
+    Ack(SID, 5),
+    Complain(SID, 3, b"D", b"z", b"ct", (b"l", b"m"), b"d"),
+    Opened(SID, 6),
+    FallbackList(SID, 3, b"h"),
+    FallbackScalar(SID, 3, b"w"),
+    Final(SID, b"r"),
+    Keys(SID, 2, b"k", (b"a",)),
+    Have(SID),
+]
+
+
+@pytest.mark.parametrize("message", CHAIN_MESSAGES, ids=lambda message: type(message).__name__)
+def test_every_field_of_a_chain_message_is_in_its_transaction(message: ChainMessage) -> None:
+    kind, fields = to_transaction(message)
+    assert kind in authnet_pb2.TxBody.DESCRIPTOR.fields_by_name
+    for name in message.__dataclass_fields__:
+        carried, meant = getattr(fields, name), getattr(message, name)
+        assert (tuple(carried) if isinstance(meant, tuple) else carried) == meant
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([Parts, WantParts, Recovery, WantRecovery]),
+    st.just(SID) | st.binary(max_size=40),
+    st.integers(0, 70),
+    st.integers(0, 70),
+    st.just(b"\x02" * 33) | st.just(bytes(192)) | st.binary(max_size=200),
+    st.just(b"z" * 64) | st.binary(max_size=70),
+)
+def test_a_frame_of_f_or_r_of_any_size_comes_back_or_is_refused(
+    kind: type[Frame], sid: bytes, dealer: int, holder: int, first: bytes, second: bytes
+) -> None:
+    frame: Frame
+    match kind.__name__:
+        case "Parts":
+            frame = Parts(sid, dealer, holder, first)
+        case "WantParts":
+            frame = WantParts(sid, dealer, holder)
+        case "Recovery":
+            frame = Recovery(sid, dealer, first, second)
+        case _:
+            frame = WantRecovery(sid, dealer)
+    try:
+        assert decode(encode(frame)) == frame
+    except DecodeError:
+        return
+    assert len(sid) == 32
+    assert 1 <= dealer <= 64

@@ -12,7 +12,8 @@ import trio
 from anyio import CapacityLimiter
 
 from authnet_core.errors import AuthnetError, Code
-from authnet_core.protocol.dkg.messages import WantBundle
+from authnet_core.protocol.dkg.fetching import Want
+from authnet_core.protocol.dkg.messages import Parts, Recovery, WantBundle, WantList, WantParts, WantRecovery
 from authnet_core.protocol.views import EncKeysView, EncKeyView, SessionView
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
@@ -142,7 +143,10 @@ def note(time_ms: int) -> BlockNote:
     return BlockNote(9, time_ms, "aa")
 
 
-def test_a_session_that_only_waits_for_others_has_no_machine_until_they_ask(keystore: Keystore) -> None:
+@pytest.mark.parametrize(
+    "want", [WANT, WantList(SID, 1), WantParts(SID, 1, 2), WantRecovery(SID, 1)], ids=lambda want: type(want).__name__
+)
+def test_a_session_that_only_waits_for_others_has_no_machine_until_they_ask(keystore: Keystore, want: Want) -> None:
     opened: list[bytes] = []
 
     async def main() -> None:
@@ -150,11 +154,27 @@ def test_a_session_that_only_waits_for_others_has_no_machine_until_they_ask(keys
         sessions = make_sessions(keystore, opened)
         await sessions.offer(final_view())
         assert opened == []
-        await sessions.take_message(5, WANT)
+        await sessions.take_message(5, want)
         await sessions.offer(final_view())
         assert opened == [SID]
         await sessions.offer(final_view())
         assert opened == [SID]
+
+    trio.run(main)
+
+
+def test_an_answer_that_nobody_asked_for_brings_no_machine_back(keystore: Keystore) -> None:
+    asked: list[bytes] = []
+
+    async def main() -> None:
+        hold(keystore)
+        sessions = make_sessions(keystore, [])
+        sessions.on_question = asked.append
+        for answer in (Parts(SID, 1, 2, bytes(64)), Recovery(SID, 1, b"\x02" * 33, bytes(64))):
+            await sessions.take_message(5, answer)
+        assert asked == []
+        await sessions.take_message(5, WantRecovery(SID, 1))
+        assert asked == [SID]
 
     trio.run(main)
 
@@ -292,8 +312,7 @@ def test_a_halted_chain_at_the_remembered_block_needs_no_history(keystore: Keyst
 
     async def main() -> None:
         watch = ChainWatch(chain, keystore)
-        watch._guard(note(1_200))
-        watch.newest = note(1_200)
+        await watch._take(note(1_200))
         with trio.fail_after(1):
             await watch.check_history(comet)
 

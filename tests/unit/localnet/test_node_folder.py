@@ -1,13 +1,18 @@
 """A new node's folder: settings that the processes accept, secrets that nobody else reads, nothing overwritten."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from authnet.supervisor import comet_config
+from authnet_core.errors import ConfigError
 from authnet_runtime.config import load_node
 from authnet_runtime.node_folder import NodeSettings, create
+from epoch_manager.comet_keys import CometKeys
+from epoch_manager.registrar import OwnEntry
+from localnet import folders
 from localnet.lifecycle import choose, taken_ports
 from localnet.places import Places, load
 
@@ -66,6 +71,33 @@ def test_every_port_of_a_network_is_its_own() -> None:
     for nodes in (5, 6, 9):
         assert len(Places(Path("/x"), nodes, 8788, "n").all_ports()) == 2 + 4 * nodes
     assert Places(Path("/x"), 9, 8788, "n").ports(9).api == 8878
+
+
+def test_a_proxied_network_announces_its_proxies_and_listens_behind_them(tmp_path: Path) -> None:
+    places = Places(tmp_path, 5, 18_000, "n", proxied=True)
+    assert len(places.all_ports()) == 2 + 6 * 5
+    places.save()
+    assert load(tmp_path) == places
+    create(tmp_path / "node2", folders.settings(places, 2))
+    toml = load_node(tmp_path / "node2" / "node.toml").toml
+    assert (toml.p2p.listen, toml.p2p.announce) == ("/ip4/127.0.0.1/tcp/18021", "/ip4/127.0.0.1/tcp/18024")
+    assert (toml.cometbft.p2p, toml.cometbft.announce) == ("127.0.0.1:18022", "127.0.0.1:18025")
+    assert OwnEntry.of(load_node(tmp_path / "node2" / "node.toml"), CometKeys("", "")).comet_addr == "127.0.0.1:18025"
+    written = comet_config.render("node2", {"cometbft": {"p2p": "a:1", "announce": "b:2"}}, [])
+    assert 'laddr = "tcp://a:1"' in written
+    assert 'external_address = "b:2"' in written
+
+
+def test_an_address_to_announce_is_checked_by_name(tmp_path: Path) -> None:
+    create(tmp_path, replace(SETTINGS, comet_announce="nowhere"))
+    with pytest.raises(ConfigError, match=r"cometbft\.announce"):
+        load_node(tmp_path / "node.toml")
+
+
+def test_a_network_without_proxies_does_not_get_them_later(tmp_path: Path) -> None:
+    choose(tmp_path, 5, 18_000).save()
+    with pytest.raises(ConfigError, match="--proxied"):
+        choose(tmp_path, None, None, proxied=True)
 
 
 def test_a_folder_that_has_a_network_keeps_it(tmp_path: Path) -> None:

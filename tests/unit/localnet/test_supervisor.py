@@ -234,3 +234,25 @@ def test_logs_rotate_by_size(tmp_path: Path) -> None:
     child.rotate_log(limit=50)
     assert child.log.read_text() == ""
     assert child.log.with_suffix(".log.1").read_text() == "a" * 100
+
+
+def test_a_stand_in_runs_with_its_arguments_on_a_development_node_only(world: World) -> None:
+    stand_in = world.fakes / "liar.py"
+    stand_in.write_text(
+        "import os, sys\nos.environ['EXTRA'] = sys.argv[1]\nimport fake_process\nfake_process.main('p2p_dkg')\n"
+    )
+    refused = world.run("--program", f"p2p_dkg={stand_in} junk")
+    assert refused.wait(15) == 2
+    assert not world.starts()
+    toml = world.node / "node.toml"
+    toml.write_text("[node]\ndev = true\n" + toml.read_text())
+    world.run("--program", f"p2p_dkg={stand_in} junk")
+    until(lambda: world.running() == ALL, "all five")
+    assert [row["extra"] for row in world.starts("p2p_dkg")] == ["junk"]
+    os.kill(world.pid("p2p_dkg"), signal.SIGKILL)
+    until(lambda: [row["extra"] for row in world.starts("p2p_dkg")] == ["junk", "junk"], "the stand-in again")
+
+
+@pytest.mark.parametrize("wish", ["cometbft=x.py", "nobody=x.py", "p2p_dkg=", "p2p_dkg"])
+def test_a_stand_in_for_what_is_no_process_is_a_usage_error(world: World, wish: str) -> None:
+    assert world.run("--program", wish).wait(15) == 2

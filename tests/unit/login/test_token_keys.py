@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -195,6 +196,64 @@ async def test_unknown_kids_cause_few_fetches_one_at_a_time() -> None:
             await refused(Code.TOKEN_KEY_UNKNOWN, keys.find("google", f"more-{number}", "RS256"))
         assert source.fetches <= 1 + 8
         assert source.most_at_once == 1
+
+
+@at_virtual_time
+async def test_a_key_that_was_just_not_there_spends_no_fetch_that_a_new_key_needs() -> None:
+    source = Provider()
+    async with ring(source) as keys:
+        await trio.sleep(1)
+        for _ in range(50):
+            await refused(Code.TOKEN_KEY_UNKNOWN, keys.find("google", "retired", "RS256"))
+        assert source.fetches == 2, "asked for once, then remembered as missing"
+        source.answer = provider.key_set(provider.rsa_jwk("rsa-2"))
+        assert await keys.find("google", "rsa-2", "RS256")
+        source.answer = provider.key_set(provider.rsa_jwk("retired"))
+        await trio.sleep(16)
+        assert await keys.find("google", "retired", "RS256"), "not remembered for long"
+
+
+@at_virtual_time
+async def test_a_rotated_key_is_found_soon_under_a_flood_of_made_up_ones() -> None:
+    source = Provider()
+    source.slow_s = 0.2
+    async with ring(source) as keys:
+        await trio.sleep(1)
+        async with trio.open_nursery() as nursery:
+
+            async def flood() -> None:
+                for number in itertools.count():
+                    nursery.start_soon(refused, Code.TOKEN_KEY_UNKNOWN, keys.find("google", f"junk-{number}", "RS256"))
+                    await trio.sleep(0.1)
+
+            nursery.start_soon(flood)
+            await trio.sleep(60)
+            spent = source.fetches
+            source.answer = provider.key_set(provider.rsa_jwk("rsa-2"))
+            with trio.fail_after(16):
+                while not await is_found(keys, "rsa-2"):  # noqa: ASYNC110 (asking is what is tested)
+                    await trio.sleep(0.5)
+            assert source.fetches - spent <= 2
+            nursery.cancel_scope.cancel()
+        ((provider_of_google,),) = (keys._providers.values(),)
+        assert len(provider_of_google.missed) <= 256
+
+
+async def is_found(keys: KeyRing, kid: str) -> bool:
+    try:
+        return bool(await keys.find("google", kid, "RS256"))
+    except AuthnetError:
+        return False
+
+
+@at_virtual_time
+async def test_what_is_remembered_as_missing_is_bounded() -> None:
+    source = Provider()
+    async with ring(source, burst=1000, missed=16) as keys:
+        await trio.sleep(1)
+        for number in range(50):
+            await refused(Code.TOKEN_KEY_UNKNOWN, keys.find("google", f"junk-{number}", "RS256"))
+        assert len(keys._providers["google"].missed) == 16
 
 
 @at_virtual_time

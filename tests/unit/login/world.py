@@ -94,6 +94,9 @@ class Chain:
     lag_s: float = 0.0
     down: bool = False
     assigned: list[bytes] = field(default_factory=list)
+    waited_for: list[int] = field(default_factory=list)
+    """Block times whose successor a keeper waited for."""
+    no_block_after: bool = False
     _heights: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def newest_block(self) -> Block:
@@ -146,6 +149,12 @@ class Chain:
             committee_hash="",
             serving_from_ms=self.serving_from_ms,
         )
+
+    async def settled(self, time_ms: int) -> None:
+        await trio.lowlevel.checkpoint()
+        self.waited_for.append(time_ms)
+        if self.no_block_after:
+            raise AuthnetError(Code.CHAIN_STALE, "no block has come after the one that assigned the key")
 
     async def assign(self, request: ports.AssignRequest) -> ports.Assigned:
         assert request.purpose == "login"
@@ -213,6 +222,7 @@ class Keeper:
             ask_receipts=self.ask,
             answer_receipts=self.answer,
             newest_block=chain.newest_block,  # type: ignore[arg-type]
+            settled=chain.settled,
             node_index=lambda _epoch: self.index,
             folder=self.folder,
             continuous_since_ms=lambda: self.continuous_since_ms,

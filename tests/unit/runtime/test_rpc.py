@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from authnet_core.errors import AuthnetError, Code
-from authnet_runtime.framing import MAX_FRAME
+from authnet_runtime.framing import MAX_FRAME, pack
 from authnet_runtime.rpc import Connection, serve
 from authnet_runtime.rpc_client import RpcClient
 
@@ -79,7 +79,15 @@ async def test_refusals_keep_their_code_and_failures_tell_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "raw", [b"\xff\xff\xff\xff", (MAX_FRAME + 1).to_bytes(4, "big") + b"x", b"\x00\x00\x00\x02[]", b"\x00\x00"]
+    "raw",
+    [
+        b"\xff\xff\xff\xff",
+        (MAX_FRAME + 1).to_bytes(4, "big") + b"x",
+        b"\x00\x00\x00\x02[]",
+        b"\x00\x00",
+        pack(b'{"method": "\xff"}'),
+        pack(b'{"method": "echo", "params": {"a": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}"),
+    ],
 )
 async def test_a_bad_frame_ends_or_refuses_and_the_server_goes_on(tmp_path: Path, raw: bytes) -> None:
     async with anyio.create_task_group() as group:

@@ -1,0 +1,206 @@
+"""Defences of complaints, late recovery and the fallback."""
+
+from tests.sim.defence import FALLBACK, LATE_VICTIM, MODEL, SPREAD, Defence, against, beyond_t, one
+from tests.sim.mutation import Edit
+
+COMPLAINTS = (
+    one(
+        "D is proven",
+        "complaint:_refuse_opening",
+        "if not verify_shared(",
+        "if False and not verify_shared(",
+        against("complaint with altered D"),
+        "convicted honest",
+    ),
+    one(
+        "a proof of another secret is none",
+        "complaint:_refuse_opening",
+        "if not verify_shared(",
+        "if False and not verify_shared(",
+        against("complaint with forged DLEQ"),
+        "convicted honest",
+    ),
+    one(
+        "leaves give the root",
+        "complaint:_refuse_opening",
+        "if root != deal.root:",
+        "if False:",
+        against("complaint with altered leaves"),
+        "convicted honest",
+    ),
+    one(
+        "ciphertext fits its leaf",
+        "complaint:_refuse_opening",
+        "if leaf_of(complain.ciphertext) !=",
+        "if False and leaf_of(complain.ciphertext) !=",
+        against("complaint with altered ciphertext"),
+        "convicted honest",
+    ),
+    one(
+        "the leaf is the complainer's",
+        "complaint:_refuse_opening",
+        "leaves[complainer - 1]",
+        "leaves[leaves.index(leaf_of(complain.ciphertext))]",
+        against("complaint with another's ciphertext"),
+        "convicted honest",
+    ),
+    one(
+        "the share is tested again",
+        "complaint:judge",
+        'return Judgement(False, "complaint about a share',
+        'return Judgement(True, "complaint about a share',
+        against("false complaint"),
+        "convicted honest",
+    ),
+    one(
+        "a convict is not certified",
+        f"{MODEL}._fix_q",
+        "if i not in out)",
+        "if True)",
+        against("one bad share"),
+        "convicted dealer is in Q",
+    ),
+    one(
+        "a bad share is complained about",
+        "stage_recovery:_may_complain",
+        "if dealer == state.me",
+        "if True or dealer == state.me",
+        against("one bad share", **LATE_VICTIM),
+        "",
+    ),
+)
+
+RECOVERY = (
+    one(
+        "R needs an upheld complaint",
+        "stage_recovery:is_open",
+        "return height is not None and picture.height > height and",
+        "return",
+        against("floods wants"),
+        "gave 2 a share",
+    ),
+    one(
+        "R answers the complainer alone",
+        "stage_recovery:is_open",
+        "picture.upheld.get((dealer, complainer))",
+        "max((h for (i, _), h in picture.upheld.items() if i == dealer), default=None)",
+        against("one bad share", "floods wants", **LATE_VICTIM),
+        "gave 2 a share",
+    ),
+    one(
+        "R waits for the block after the verdict",
+        "stage_recovery:is_open",
+        "picture.height > height",
+        "picture.height >= height",
+        against("one bad share", **LATE_VICTIM),
+        "gave 3 a share",
+    ),
+    one(
+        "R is for dealers of Q",
+        "stage_recovery:is_open",
+        "or dealer not in picture.q",
+        "",
+        against("one bad share"),
+        "",
+    ),
+    Defence(
+        "R for at most t dealers",
+        (
+            Edit("stage_recovery:is_open", "and len(picture.convicts) <= state.params.committee.t", ""),
+            Edit(f"{MODEL}._is_hopeless", "return len(self.convicted_of_q) > self.params.committee.t", "return False"),
+        ),
+        beyond_t,
+        "more than t dealers",
+    ),
+    Defence(
+        "recovered D is proven and its share tested",
+        (
+            Edit("stage_recovery:take", "if not complaint.verify_shared(", "if False and not complaint.verify_shared("),
+            Edit("stage_recovery:_open", "if check.refuse_plaintext(", "if False and check.refuse_plaintext("),
+        ),
+        against("forged D in recovery", **LATE_VICTIM),
+        "",
+    ),
+)
+
+FALLBACKS = (
+    one(
+        "hash of fallback lists",
+        "stage_fallback:take",
+        "if fallback.hash_of(message) !=",
+        "if False and fallback.hash_of(message) !=",
+        against("parts fitted to gamma"),
+        "",
+    ),
+    one(
+        "fallback lists fit w",
+        "stage_fallback:_good_lists",
+        "if points is not None and fallback.is_good(",
+        "if points is not None and (True or fallback.is_good)(",
+        against("wrong parts"),
+        "",
+    ),
+    one(
+        "wrong w are corrected",
+        "stage_fallback:_polynomial",
+        "correct(shown.scalars, committee.k, committee.k + committee.t)",
+        "dict(sorted(shown.scalars.items())[: committee.k])",
+        against("wrong fallback scalar"),
+        "",
+    ),
+    one(
+        "canonical w",
+        f"{FALLBACK}.take_scalar",
+        "or not is_canonical(message.w)",
+        "",
+        against("scalar not canonical"),
+        "",
+    ),
+    one(
+        "the challenge stands in a block with a successor",
+        "stage_fallback:is_settled",
+        "picture.height > shown",
+        "picture.height >= shown",
+        against("keeps its list"),
+        "before the challenge stands",
+    ),
+    one(
+        "no list after the challenge",
+        f"{FALLBACK}.take_list",
+        "if self.seed or",
+        "if",
+        against("fallback list after the challenge"),
+        "",
+    ),
+    one(
+        "n-t lists before the challenge",
+        f"{FALLBACK}.cut_off",
+        ">= params.committee.quorum",
+        ">= 1",
+        against("keeps its list", slow=SPREAD),
+        "",
+    ),
+    Defence(
+        "one challenge a mask",
+        (
+            Edit(f"{FALLBACK}.take_list", "if self.seed or", "if"),
+            Edit(
+                f"{FALLBACK}.cut_off",
+                "if not self.seed and",
+                "if self.seed != strings.fallback_seed(params.sid, dealer, sorted(self.lists.items())) and",
+            ),
+            Edit("stage_fallback:is_forked", "if state.spent.get(dealer, shown.seed) != shown.seed:", "if False:"),
+        ),
+        against("keeps its list", slow=SPREAD),
+        "used a mask twice",
+        8,
+    ),
+    one(
+        "no fallback, no fallback lists",
+        "stage_fallback:_may_answer",
+        "dealer in state.held.plains",
+        "dealer in state.held.plains or True",
+        against("bad share, no list, no FINAL", **LATE_VICTIM),
+        "",
+    ),
+)
