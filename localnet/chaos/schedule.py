@@ -15,8 +15,8 @@ from random import Random
 from authnet_core.protocol.committee import Committee
 
 PROCESSES = ("p2p_dkg", "abci_app", "cometbft", "node_api", "epoch_manager")
-RECOVERY_S = 8.0
-"""What a step is thought to need after its heal; a slow machine needs longer and comes less far."""
+RECOVERY_S = 1.0
+"""The least that a step needs after its heal; a slow machine needs longer and comes less far."""
 
 
 class Faulty(StrEnum):

@@ -40,6 +40,7 @@ def test_a_known_seed_stays_what_it_was() -> None:
 EXPECTED = [
     "step  1: after 3.7 s slow disk at node 1 for 6.3 s",
     "step  2: after 1.8 s kill node at node 4 for 8.8 s",
+    "step  3: after 3.7 s JWKS outage for 4.2 s",
 ]
 
 
@@ -104,7 +105,7 @@ def test_only_the_kinds_that_are_asked_for() -> None:
 
 def test_the_length_is_about_what_was_asked_for() -> None:
     for minutes in (0.1, 1, 10):
-        planned = sum(step.pause_s + step.hold_s + 8 for step in draw(wish(minutes=minutes)))
+        planned = sum(step.pause_s + step.hold_s + 1 for step in draw(wish(minutes=minutes)))
         assert minutes * 60 <= planned < minutes * 60 + 30
 
 
