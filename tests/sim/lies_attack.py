@@ -124,7 +124,7 @@ def recovers_nobody(_liar: Liar, _to: int, _message: Recovery) -> Recovery | Non
 
 
 def equivocates_recovery(liar: Liar, to: int, message: Recovery) -> Recovery | None:
-    return replace(message, shared=pub(liar.rng.randrange(1, Q))) if to % 2 else message
+    return replace(message, shared=pub(liar.rng.randrange(1, Q))) if to % 2 == 0 else message
 
 
 def bad_share_and(change: Callable[[Liar, int, Recovery], Recovery | None]) -> Callable[[Liar], Conduct]:
