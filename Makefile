@@ -38,7 +38,7 @@ status: ## what the local network is doing
 
 test: setup ## everything: contracts, unit, vectors, simulator, processes (under 12 minutes)
 	@if [ -e contracts/package.json ]; then npm --prefix contracts test --silent; fi
-	@$(PY) -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
+	@$(PY) -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder -m "not soak"
 
 check: setup ## ruff, mypy, import rules, layout rules
 	@.venv/bin/ruff check .
@@ -49,8 +49,9 @@ check: setup ## ruff, mypy, import rules, layout rules
 bench: setup ## measure; writes bench/out/latest.json
 	@$(PY) -m bench
 
-soak: setup ## kill processes under load: KILLS=50 SEED=1
+soak: setup ## kill processes under load: KILLS=50 SEED=1; then the tests too long for `make test`
 	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)
+	@$(PY) -m pytest -m soak
 
 chaos: setup ## break a network on purpose: MINUTES=5 SEED=1 NODES=5 FAULTY=t (or beyond)
 	@d=$$(mktemp -d -t authnet-chaos-XXXX) && $(AUTHNET) localnet chaos --seed $(SEED) --minutes $(MINUTES) \

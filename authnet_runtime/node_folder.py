@@ -70,7 +70,7 @@ registry = {q(settings.registry)}
 chain_id = {settings.eth_chain_id}
 key = "eth.key"
 epoch = 1
-poll_ms = {250 if settings.dev else 1000}
+poll_ms = {500 if settings.dev else 1000}
 
 [p2p]
 listen = {q(_multiaddr(settings.p2p))}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import socket
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -54,17 +56,17 @@ async def ask_everywhere(net: Net, users: list[str], clients: int = 1) -> dict[s
             await asyncio.sleep(0.5)
         raise AssertionError(f"node {j} never served {user}: {code}")
 
-    limits = httpx.Limits(max_connections=100)
-    # Two clients are two addresses, so that the limit per address is no part of this test.
-    transports = [httpx.AsyncHTTPTransport(local_address=f"127.0.0.{20 + c}", limits=limits) for c in range(clients)]
-    async with asyncio.TaskGroup() as group:
-        sessions = [httpx.AsyncClient(transport=t, timeout=httpx.Timeout(150, pool=None)) for t in transports]
-        for user in users:
-            for http in sessions:
-                for j in net.indexes:
+    # Two clients are two addresses, so that the limit per address is no part of this test. A pool of connections
+    # looks through all that wait for one whenever something happens: each node has one, in which nothing waits.
+    async with AsyncExitStack() as stack:
+        doors: list[tuple[int, httpx.AsyncClient]] = []
+        for address, j in itertools.product((f"127.0.0.{20 + c}" for c in range(clients)), net.indexes):
+            transport = httpx.AsyncHTTPTransport(local_address=address, limits=httpx.Limits(max_connections=None))
+            doors.append((j, await stack.enter_async_context(httpx.AsyncClient(transport=transport, timeout=150))))
+        async with asyncio.TaskGroup() as group:
+            for user in users:
+                for j, http in doors:
                     group.create_task(one(http, j, user))
-    for http in sessions:
-        await http.aclose()
     return found
 
 

@@ -1,4 +1,4 @@
-"""A slice of chaos in every test run: a killed process, a killed node, a stopped one, a cut-off one and a liar.
+"""A slice of chaos in every test run: a killed node, a cut-off one and a liar.
 
 `make chaos` runs longer, with every kind of fault.
 """
@@ -21,8 +21,8 @@ from tests.e2e.net import AUTHNET, ROOT, Net, free_base_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 LIAR = ROOT / "tests" / "liars" / "keeper.py"
-KINDS = (Kind.KILL_PROCESS, Kind.KILL_NODE, Kind.STOP_NODE, Kind.ISOLATE, Kind.LIAR)
-SEED, MINUTES = 4, 1.2
+KINDS = (Kind.KILL_NODE, Kind.ISOLATE, Kind.LIAR)
+SEED, MINUTES = 1, 0.6
 STARVED, OF_TIME = 0.2, {"service", "nodes"}
 """What a machine decides that has no time left for the runner, which needs next to none."""
 
@@ -40,7 +40,7 @@ def chaos(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False)
 
 
-def test_a_minute_of_chaos_keeps_every_light_green(folder: Path) -> None:
+def test_half_a_minute_of_chaos_keeps_every_light_green(folder: Path) -> None:
     args = ["--seed", str(SEED), "--minutes", str(MINUTES), "--nodes", "5", "--liar", str(LIAR)]
     args += [word for kind in KINDS for word in ("--kind", kind.value)]
     page = folder / "report.html"

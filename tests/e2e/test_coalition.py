@@ -28,8 +28,8 @@ from tests.component.api import lying_front as lies
 from tests.component.api.lying_front import Lie, lying_fronts
 from tests.e2e.doors import DOORS, Ask, Door, Paper, SessionKey, bound_token, commit_at, everywhere, forge, open_key
 from tests.e2e.keeper_files import opened_copy
+from tests.e2e.key_checks import key_list, session, start_session, wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
-from tests.e2e.test_keys import key_list, session, start_session, wait_idle, wait_ready
 from tests.sim.coalition import Table
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

@@ -14,8 +14,8 @@ import pytest
 from p2p_dkg.keystore.store import Keystore, open_keystore
 from tests.e2e.doors import Ask, PublicDoor, SessionKey, bound_token, one_round, two_rounds
 from tests.e2e.keeper_files import SCRYPT_N
+from tests.e2e.key_checks import wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
-from tests.e2e.test_keys import wait_idle, wait_ready
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 VERIFIER = "mock-google"

@@ -25,7 +25,15 @@ STEPS = (
 """Where the keepers of nodes 1 to 5 die in one session: all of them, each once, all back by themselves."""
 
 
-@pytest.mark.parametrize("steps", STEPS, ids=["deal", "ack", "open", "final"])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(STEPS[0], id="deal"),
+        pytest.param(STEPS[1], id="ack", marks=pytest.mark.soak),
+        pytest.param(STEPS[2], id="open"),
+        pytest.param(STEPS[3], id="final", marks=pytest.mark.soak),
+    ],
+)
 def test_keepers_that_die_at_each_persisted_step_finish_the_same_session(small: Net, steps: tuple[str, ...]) -> None:
     wait_idle(small)
     for j, step in zip(small.indexes, steps, strict=True):
