@@ -108,10 +108,11 @@ def test_the_disks_of_k_minus_one_nodes_open_no_key_and_those_of_k_open_all(smal
     try:
         begun = start_session(small)
         view = wait_for("final without the absent node", 60, lambda: final(small, begun.sid))
+        # Listed before the disks are read: the pool is refilled meanwhile.
+        keys = key_list(small, 1)
         disks = {j: read_disk(small, j, begun.sid) for j in range(1, away)}
     finally:
         small.start_node(away)
-    keys = key_list(small, 1)
     points = {key.position: bytes.fromhex(key.Y) for key in keys if key.sid == begun.sid}
     assert len(points) == view.count > 0
     for members in combinations(disks, small.k - 1):

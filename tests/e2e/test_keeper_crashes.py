@@ -28,7 +28,7 @@ STEPS = (
 @pytest.mark.parametrize(
     "steps",
     [
-        pytest.param(STEPS[0], id="deal"),
+        pytest.param(STEPS[0], id="deal", marks=pytest.mark.soak),
         pytest.param(STEPS[1], id="ack", marks=pytest.mark.soak),
         pytest.param(STEPS[2], id="open"),
         pytest.param(STEPS[3], id="final", marks=pytest.mark.soak),
