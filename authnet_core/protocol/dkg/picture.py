@@ -52,6 +52,8 @@ class Picture:
     upheld: dict[tuple[Party, Party], int] = field(default_factory=dict)
     """(dealer, complainer) -> height, where the dealer was convicted."""
     fallbacks: dict[Party, Fallback] = field(default_factory=dict)
+    left_out: frozenset[Party] = frozenset()
+    """Who may not deal in this session."""
 
     @property
     def may_reveal(self) -> bool:
@@ -129,6 +131,7 @@ def read_view(params: SessionParams, view: SessionView, before: Picture | None =
         root=view.root,
         chunks=frozenset(view.chunks),
         holders=frozenset(view.holders),
+        left_out=frozenset(view.left_out),
         judged=frozenset((c.dealer, c.complainer) for c in view.complaints),
         upheld={(c.dealer, c.complainer): c.height for c in view.complaints if c.upheld},
         fallbacks={i: fallback for i, fallback in sorted(fallbacks.items()) if fallback is not None and i in view.q},

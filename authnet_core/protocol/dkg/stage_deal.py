@@ -15,7 +15,7 @@ def deal_once(state: State, picture: Picture) -> list[Effect]:
     dealt = picture.deals.get(state.me)
     if dealt is not None and (state.dealing is None or dealt != state.dealing.deal):
         state.barred = True  # a lost or restored disk: never a second deal, and nothing else before FINAL
-    if picture.phase is not Phase.DEAL or state.barred:
+    if picture.phase is not Phase.DEAL or state.barred or state.me in picture.left_out:
         return []
     effects, dealing = _deal_on_disk(state)
     if dealt is None:

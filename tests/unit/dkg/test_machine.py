@@ -115,6 +115,18 @@ def test_no_deal_after_the_deal_phase() -> None:
     assert not [m for m in submits(effects) if isinstance(m, Deal)]
 
 
+def test_who_is_left_out_deals_not_and_acknowledges_the_others() -> None:
+    chain = chain_with("deal", dealers=(2, 3, 4))
+    chain.left_out = frozenset({1})
+    session = machine()
+    effects = take_all(session, chain.view())
+    assert not [e for e in effects if isinstance(e, Store) and e.name == "deal"]
+    assert not any(isinstance(message, Deal) for message in submits(effects))
+    assert not sends(effects, Bundle)
+    acks = [message for message in submits(session.on_timer("ack")) if isinstance(message, Ack)]
+    assert [ack.dealers for ack in acks] == [0b1110]
+
+
 def test_an_ack_follows_its_stores_and_only_good_bundles_get_one() -> None:
     session = fresh_session()
     assert SetTimer(ACK_TIMER, 60) in session.on_chain(chain_with("deal").view())
