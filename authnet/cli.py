@@ -12,9 +12,13 @@ def main() -> None:
         from authnet.supervisor.__main__ import main as supervise
 
         sys.exit(supervise(sys.argv[3:]))
-    from authnet.commands import build
+    from authnet_runtime.importing import quick_imports
 
-    build()()
+    with quick_imports():
+        from authnet.commands import build
+
+        command = build()
+    command()
 
 
 if __name__ == "__main__":

@@ -9,13 +9,16 @@ import anyio
 
 from authnet_core.errors import ConfigError
 from authnet_runtime.config import load_node
+from authnet_runtime.importing import quick_imports
 from authnet_runtime.lifetime import parse_launch
 from authnet_runtime.logs import get_logger, setup
-from epoch_manager.service import load_own, run
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the process; exit code 2 for an operator's mistake, found before anything starts."""
+    with quick_imports():
+        from epoch_manager.service import load_own, run
+
     launch = parse_launch("epoch_manager", argv)
     os.umask(0o077)
     setup("epoch_manager")

@@ -9,12 +9,14 @@ import anyio
 
 from authnet_core.errors import ConfigError
 from authnet_runtime.config import NodeConfig, load_node
+from authnet_runtime.importing import quick_imports
 from authnet_runtime.lifetime import Launch, parse_launch, wait_for_end
 from authnet_runtime.logs import get_logger, setup
 
 
 async def _main(launch: Launch, config: NodeConfig) -> None:
-    from node_api.server import run
+    with quick_imports():
+        from node_api.server import run
 
     async with anyio.create_task_group() as group:
         await group.start(partial(run, config))

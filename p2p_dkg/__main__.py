@@ -7,6 +7,7 @@ import sys
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.config import NodeConfig, load_node
+from authnet_runtime.importing import quick_imports
 from authnet_runtime.lifetime import Launch, parse_launch
 from authnet_runtime.logs import get_logger, setup
 from p2p_dkg.keystore.files import locked, make_folder
@@ -43,9 +44,10 @@ def _run(launch: Launch, config: NodeConfig) -> None:
 
 def _run_with(keystore: Keystore, launch: Launch, config: NodeConfig) -> None:
     # The network stack takes a second to import: what is wrong with the keystore is said before.
-    import trio
+    with quick_imports():
+        import trio
 
-    from p2p_dkg.app import run_keeper
+        from p2p_dkg.app import run_keeper
 
     # libp2p logs every failed dial at length; links log their own state in one line.
     logging.getLogger("libp2p").setLevel(logging.CRITICAL)
