@@ -291,6 +291,7 @@ LISTS = (
         (
             Edit(f"{MODEL}._deal", "or sender in self.left_out", ""),
             Edit(f"{MODEL}._fix_q", "self.left_out | self.convicted", "self.convicted"),
+            Edit("stage_deal:deal_once", " or state.me in picture.left_out", ""),
         ),
         against("acks everything", left_out=(2,)),
         "a dealer left out is in Q",
