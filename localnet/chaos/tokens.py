@@ -17,6 +17,7 @@ from authnet_core.crypto.ecdsa import sign_recoverable
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.crypto.secp256k1 import decompress
 from authnet_core.errors import Code
+from authnet_core.json_text import NOT_JSON
 from authnet_core.protocol.receipts import Receipt
 from localnet.chaos.lights import Light
 from localnet.chaos.record import Account, Record
@@ -74,7 +75,7 @@ class Thief:
         except httpx.HTTPError:
             self._record.sample(WHAT, begun, "UNREACHABLE")
             return
-        except msgspec.DecodeError:
+        except NOT_JSON:
             self._record.sample(WHAT, begun, "NO_JSON")
             self._record.check(Light.CODES, False, f"node {node} answers a bad token with no JSON")
             return
