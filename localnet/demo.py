@@ -23,6 +23,7 @@ from authnet_core.crypto.address import eip55_address
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.committee import Committee
+from authnet_runtime.retained import all_retained
 from authnet_runtime.rpc_once import call_once
 from localnet import places as layout
 from localnet.discovery import ask_chain
@@ -202,7 +203,7 @@ async def only_k_are_left(demo: Demo, bob: str, found: Resolution) -> None:
 async def nodes_come_back(demo: Demo) -> None:
     away = list(range(demo.size.k + 1, demo.size.n + 1))
     demo.say.chapter(f"Nodes {', '.join(map(str, away))} come back, and fetch what they missed.")
-    missed = [s for s in ask_chain(demo.places, "/sessions/retained") if demo.size.n not in s["holders"]]
+    missed = [s for s in all_retained(lambda path: ask_chain(demo.places, path)) if demo.size.n not in s["holders"]]
     begun = time.monotonic()
     for index in away:
         demo.ask("start", node=index)

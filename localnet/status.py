@@ -10,6 +10,7 @@ from typing import Any
 
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.committee import Committee
+from authnet_runtime.retained import all_retained, hold_all
 from authnet_runtime.rpc_once import call_once, query_once
 from localnet import procs
 from localnet.discovery import ask_chain, network_json
@@ -26,7 +27,7 @@ def status(places: Places, members: Members) -> dict[str, Any]:
     network = network_json(places)
     epoch = _ask(places, "/epoch/current") or {}
     pool = _ask(places, "/pool") or {}
-    retained = _ask(places, "/sessions/retained") or []
+    retained = all_retained(lambda path: _ask(places, path))
     keys = {member["index"]: member for member in epoch.get("members", ())}
     with ThreadPoolExecutor(places.nodes) as workers:
         nodes = list(workers.map(lambda index: _node(places, members, index), places.indexes))
@@ -34,7 +35,7 @@ def status(places: Places, members: Members) -> dict[str, Any]:
         member = keys.get(node["index"], {})
         node["identity_pub"] = member.get("identity", "") or node["identity_pub"]
         node["peer_id"] = member.get("peer_id", "") or node["peer_id"]
-        node["holds_all"] = bool(epoch) and all(node["index"] in session["holders"] for session in retained)
+        node["holds_all"] = bool(epoch) and hold_all(retained, node["index"])
     size = Committee.of(places.nodes)
     works, can_lose = _margins(size, nodes)
     serving = bool(epoch.get("epoch")) and pool.get("free", 0) + pool.get("assigned", 0) > 0

@@ -10,6 +10,7 @@ import typer
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, ask_daemon
 from authnet.output import SCHEMA, Output, reporting
 from authnet_core.protocol.committee import Committee
+from authnet_runtime.retained import all_retained, hold_all
 from authnet_runtime.rpc_once import query_once
 
 WORD = {
@@ -41,11 +42,9 @@ def node_view(folder: Path) -> dict[str, Any]:
     read = folder / "run" / "read.sock"
     chain = query_once(read, "/status")
     epoch = query_once(read, "/epoch/current")
-    retained = query_once(read, "/sessions/retained")
+    retained = all_retained(lambda path: query_once(read, path))
     size = Committee.of(len(epoch["members"]) or len(chain["observers"]))
-    holding = sum(
-        all(member["index"] in session["holders"] for session in retained) for member in epoch["members"]
-    )
+    holding = sum(hold_all(retained, member["index"]) for member in epoch["members"])
     return {
         "schema": SCHEMA,
         "network_id": chain["network_id"],

@@ -9,6 +9,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import EncKeysView, RetainedView, SessionsView
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.logs import get_logger
+from authnet_runtime.retained import RETAINED_PAGE
 from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.runner.membership import Membership
 from p2p_dkg.runner.sessions import Sessions
@@ -16,7 +17,6 @@ from p2p_dkg.runner.watch import ChainWatch
 
 EVERY_S = 4.0
 DISK_EVERY_S = 10.0
-RETAINED_PAGE = 250
 _log = get_logger("upkeep")
 
 
