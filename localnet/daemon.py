@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -114,17 +115,13 @@ class Daemon:
             raise AuthnetError(Code.INTERNAL, "the registry could not be deployed; see logs/deploy.log")
 
     async def _open_front(self, group: anyio.abc.TaskGroup, provider: idp.Provider) -> None:
+        # Bound here: uvicorn ends the whole process when it cannot bind, and names no port.
+        door = socket.create_server(("127.0.0.1", self.places.base_port))
         config = uvicorn.Config(
-            front.build(self.places, provider),
-            host="127.0.0.1",
-            port=self.places.base_port,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            loop="none",
+            front.build(self.places, provider), log_level="warning", access_log=False, lifespan="off", loop="none"
         )
         server = _Server(config)
-        group.start_soon(server.serve)
+        group.start_soon(server.serve, [door])
         with anyio.fail_after(10):
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
                 await anyio.sleep(0.01)

@@ -5,18 +5,20 @@ Used by the acceptance tests, the soak and the bench. It ends and starts only pr
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 import msgspec
@@ -273,13 +275,30 @@ def _pid_of(folder: Path, process: str) -> int | None:
     return None if state == "Z" else pid
 
 
+_RESERVED: list[IO[bytes]] = []
+"""Lock files of the port ranges this process took: the system lets go of them when it ends."""
+
+
 def free_base_port(nodes: int) -> int:
-    """A base port whose whole range is free, away from a demo network's 8788."""
-    # At random, so that test runs side by side do not reach for the same one.
+    """A base port whose whole range is free, away from a demo network's 8788, and no other test process's.
+
+    A free port alone is no promise: a network binds its last ports half a minute after it was asked for.
+    """
     for base in random.sample(range(12_000, 32_000, 200), 100):
-        if all(_is_free(port) for port in range(base, base + 10 * nodes + 14)):
+        if all(_is_free(port) for port in range(base, base + 10 * nodes + 14)) and _reserve(base):
             return base
     raise AssertionError("no free range of ports below 32768")
+
+
+def _reserve(base: int) -> bool:
+    lock = (Path(tempfile.gettempdir()) / f"authnet-ports-{os.getuid()}-{base}.lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    _RESERVED.append(lock)
+    return True
 
 
 def _is_free(port: int) -> bool:
