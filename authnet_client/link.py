@@ -8,6 +8,8 @@ and keep their connections warm. Nothing of the environment is used.
 
 from __future__ import annotations
 
+import math
+import random
 import ssl
 import time
 from collections import deque
@@ -29,6 +31,10 @@ from authnet_core.json_text import NOT_JSON
 T = TypeVar("T")
 MAX_ANSWER = 262_144
 _URLS = 64
+HEDGE_S = 0.1
+"""After so long without enough answers, all nodes are asked: a login at a good network takes a third of it."""
+SHY_S = 10.0
+"""How long a node that failed is asked last."""
 _LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=60.0)
 _HEADERS = {"accept-encoding": "identity", "user-agent": "authnet-client"}
 _JSON = _HEADERS | {"content-type": "application/json; charset=utf-8"}
@@ -65,29 +71,53 @@ class Answer(Generic[T]):
 
 
 class Answers(Generic[T]):
-    """Async iterator over what the asked nodes say. May be left and taken up again."""
+    """Async iterator over what nodes say: some asked at once, the others when one of those fails or they take long.
 
-    def __init__(self, count: int) -> None:
-        self._left = count
+    May be left and taken up again.
+    """
+
+    def __init__(self, ask: Callable[[Answers[T], int], None], first: Iterable[int], later: Iterable[int]) -> None:
+        self._ask, self._later = ask, deque(later)
         self._arrived: deque[Answer[T]] = deque()
         self._more = anyio.Event()
+        self._patient_until = anyio.current_time() + HEDGE_S
+        self._left = 0
+        for index in first:
+            self._start(index)
 
-    async def run(self, index: int, call: Callable[[int], Awaitable[T]]) -> None:
+    async def run(self, index: int, call: Callable[[int], Awaitable[T]]) -> Answer[T]:
         """Ask one node and keep its answer."""
-        self._arrived.append(await _timed(index, call))
+        answer = await _timed(index, call)
+        if answer.error is not None and self._later:
+            self._start(self._later.popleft())
+        self._arrived.append(answer)
         self._more.set()
+        return answer
 
     def __aiter__(self) -> Answers[T]:
         return self
 
     async def __anext__(self) -> Answer[T]:
         if not self._left:
+            self._ask_the_others()
+        if not self._left:
             raise StopAsyncIteration
         while not self._arrived:
             self._more = anyio.Event()
-            await self._more.wait()
+            with anyio.move_on_at(self._patient_until if self._later else math.inf) as patience:
+                await self._more.wait()
+            if patience.cancelled_caught:
+                self._ask_the_others()
         self._left -= 1
         return self._arrived.popleft()
+
+    def _ask_the_others(self) -> None:
+        while self._later:
+            self._start(self._later.popleft())
+
+    def _start(self, index: int) -> None:
+        self._left += 1
+        self._ask(self, index)
 
 
 class Link:
@@ -99,6 +129,7 @@ class Link:
         self._group: TaskGroup | None = None
         self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
         self._urls: dict[str, httpx.URL] = {}
+        self._failed_at: dict[int, float] = {}
 
     async def __aenter__(self) -> Link:
         self._stack.push_async_callback(self._close_pools)  # after the group below has ended what still runs
@@ -112,15 +143,33 @@ class Link:
         # The caller's exception does not go through the task group, which would wrap it in a group.
         await self._stack.__aexit__(None, None, None)
 
-    def ask(self, indexes: Iterable[int], call: Callable[[int], Awaitable[T]]) -> Answers[T]:
-        """Ask all at once; iterate over the answers as they come, as far as wanted."""
-        if self._group is None:
+    def ask(
+        self, indexes: Iterable[int], call: Callable[[int], Awaitable[T]], *, first: int | None = None
+    ) -> Answers[T]:
+        """Iterate over the nodes' answers as they come, as far as wanted.
+
+        `first`: how many are enough when all is well. So many are asked at once, chosen at random among those that
+        did not fail lately; each of the others when one fails, all of them after HEDGE_S.
+        """
+        group = self._group
+        if group is None:
             raise RuntimeError("use the client in an `async with` block")
         asked = list(indexes)
-        answers: Answers[T] = Answers(len(asked))
-        for index in asked:
-            self._group.start_soon(answers.run, index, call)
-        return answers
+        if first is not None:
+            random.shuffle(asked)  # spreads the load; nothing secret hangs on it
+            lately = anyio.current_time() - SHY_S
+            asked.sort(key=lambda i: self._failed_at.get(i, -math.inf) > lately)
+
+        async def run(answers: Answers[T], index: int) -> None:
+            answer = await answers.run(index, call)
+            if answer.error is not None:
+                self._failed_at[index] = anyio.current_time()
+
+        def start(answers: Answers[T], index: int) -> None:
+            group.start_soon(run, answers, index)
+
+        count = len(asked) if first is None else first
+        return Answers(start, asked[:count], asked[count:])
 
     async def rpc(self, url: str, body: bytes, kind: type[T]) -> T:
         """POST a JSON-RPC request. Raises AuthnetError."""

@@ -71,7 +71,7 @@ class Login:
         body = commitment_request(token_hash, self._session.temp_pub, self._request.verifier)
         need, receipts = committee.n - committee.t, []
         async for answer in self._link.ask(
-            committee.members, lambda i: self._link.rpc(self._url(i), body, CommitAnswer)
+            committee.members, lambda i: self._link.rpc(self._url(i), body, CommitAnswer), first=need
         ):
             if answer.value is None:
                 reports.failed(answer.index, answer.error or AuthnetError(Code.INTERNAL), answer.ms)
@@ -119,7 +119,10 @@ class Login:
         )
 
     def _ask_shares(self, body: bytes) -> Answers[ShareAnswer]:
-        return self._link.ask(self._committee.members, lambda i: self._link.rpc(self._url(i), body, ShareAnswer))
+        committee = self._committee
+        # Who waits for further answers wants every liar named: all are asked.
+        first = None if self._request.patience_s else committee.n - committee.t
+        return self._link.ask(committee.members, lambda i: self._link.rpc(self._url(i), body, ShareAnswer), first=first)
 
     def _take(self, index: int, ms: float, value: ShareAnswer | None, error: AuthnetError | None) -> None:
         if value is None:

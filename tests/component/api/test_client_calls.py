@@ -82,7 +82,7 @@ async def test_login_gives_the_key(net: ScriptedNet, client: Client, rounds: int
     assert len(done.session_tokens) == 3
     assert done.bad_nodes == ()
     committed = [name for keeper in net.keepers.values() for name, _ in keeper.calls if name == "commit"]
-    assert len(committed) == (5 if rounds == 2 else 0)
+    assert len(committed) == (4 if rounds == 2 else 0), "n - t of them"
 
 
 async def test_one_round_asks_for_a_bound_token_and_two_rounds_do_not(net: ScriptedNet, client: Client) -> None:
@@ -179,7 +179,8 @@ async def test_junk_receipts_are_not_counted(net: ScriptedNet, client: Client, l
     net.keepers[1].lies["commit"] = lie
     done = await client.login(VERIFIER, USER, client.dev_tokens(VERIFIER, USER), rounds=2)
     assert int(done.private_key, 16) == net.chain.keys[0].final
-    sent = next(params for name, params in net.keepers[3].calls if name == "share")
+    calls = [call for keeper in net.keepers.values() for call in keeper.calls]
+    sent = next(params for name, params in calls if name == "share")
     indexes = {receipt["data"].split("\x1c")[-1] for receipt in sent["receipts"]}
     assert indexes == {"2", "3", "4", "5"}, "exactly the good ones"
 
