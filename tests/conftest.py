@@ -11,7 +11,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 NETWORKS = {
-    "crashes": ("tests/e2e/test_fork.py", "tests/e2e/test_keeper_crashes.py"),
+    "crashes": ("tests/e2e/test_fork.py", "tests/e2e/test_keeper_crashes.py", "tests/e2e/test_genesis.py"),
     "small": (
         "tests/e2e/test_absence.py",
         "tests/e2e/test_coalition.py",
@@ -28,8 +28,10 @@ NETWORKS = {
         "tests/e2e/test_thief.py",
     ),
 }
-"""Modules that share a network, the longest first: no worker is left alone with one at the end."""
+"""Modules that share a network, in the order they run in: the last may break it. The longest group comes first, so
+that no worker is left alone with one at the end."""
 _GROUP = {module: group for group, modules in NETWORKS.items() for module in modules}
+_PLACE = {module: place for modules in NETWORKS.values() for place, module in enumerate(modules)}
 _ORDER = [*NETWORKS, "tests/e2e/", "tests/component/", "tests/sim/", "tests/"]
 
 
@@ -39,7 +41,13 @@ def group_of(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: next(n for n, prefix in enumerate(_ORDER) if group_of(item.nodeid).startswith(prefix)))
+    items.sort(key=lambda item: _turn(item.nodeid))
+
+
+def _turn(nodeid: str) -> tuple[int, int]:
+    """When a test runs: by group, then by module."""
+    group = next(n for n, prefix in enumerate(_ORDER) if group_of(nodeid).startswith(prefix))
+    return group, _PLACE.get(nodeid.partition("::")[0], 0)
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]

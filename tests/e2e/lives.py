@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from localnet import procs
+from localnet import lifecycle, procs
 from tests.e2e.net import AUTHNET, ROOT, free_base_port
 
 
-def run(*args: str) -> subprocess.CompletedProcess[str]:
+def run(*args: str, timeout: float = 270) -> subprocess.CompletedProcess[str]:
     argv = [str(AUTHNET), *args]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=270, check=False)
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def sockets(folder: Path) -> list[Path]:
@@ -27,7 +27,7 @@ def sockets(folder: Path) -> list[Path]:
 def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="authnet-"))
     yield made
-    run("localnet", "down", "--dir", str(made))
+    lifecycle.down(made)
     shutil.rmtree(made)
 
 

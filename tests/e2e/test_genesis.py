@@ -1,4 +1,7 @@
-"""A registry that no longer says what genesis.json was made from: nobody starts an epoch on it."""
+"""A registry that no longer says what genesis.json was made from: nobody starts an epoch on it.
+
+Ends the network it is given: no module of its group comes after it (tests/conftest.py).
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,21 @@ import pytest
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.views import EpochView
 from tests.e2e.net import AUTHNET, ROOT, Net, authnet, wait_for
-from tests.e2e.networks import temporary
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
-def test_members_that_changed_after_genesis_are_refused_by_name() -> None:
+def test_members_that_changed_after_genesis_are_refused_by_name(small: Net) -> None:
     """One node has another consensus key in the contract than in genesis.json. Nobody starts an epoch on that."""
-    with temporary(5) as net:
-        assert net.query(1, "/epoch/1", EpochView).epoch == 1
-        authnet("localnet", "down", "--dir", str(net.dir))
-        _back_to_genesis(net)
-        _new_consensus_key(net.node(5).path)
-        with _up_in_background(net.dir):
-            wait_for("GENESIS_MISMATCH in the log of an epoch manager", 60, lambda: _refused(net), every=0.3)
-            time.sleep(2)
-            for j in (1, 2, 3):
-                assert _epoch(net, j) in (None, 0), "an epoch began on a genesis the contract does not give"
+    assert small.query(1, "/epoch/1", EpochView).epoch == 1
+    authnet("localnet", "down", "--dir", str(small.dir))
+    _back_to_genesis(small)
+    _new_consensus_key(small.node(5).path)
+    with _up_in_background(small.dir):
+        wait_for("GENESIS_MISMATCH in the log of an epoch manager", 60, lambda: _refused(small), every=0.3)
+        time.sleep(2)
+        for j in (1, 2, 3):
+            assert _epoch(small, j) in (None, 0), "an epoch began on a genesis the contract does not give"
 
 
 def _back_to_genesis(net: Net) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localnet import procs
+from localnet import lifecycle, procs
 from localnet.places import Places, load
 from tests.e2e.lives import assert_nothing_left, begin, everything_runs, folder, run
 from tests.e2e.net import Net, free_base_port, wait_for
@@ -32,34 +31,28 @@ def test_down_after_up_was_killed_half_way(folder: Path) -> None:
 def test_down_after_the_daemon_was_killed(folder: Path) -> None:
     up = begin(folder)
     wait_for("everything runs", 30, lambda: everything_runs(folder))
-    daemon = json.loads((folder / "run" / "daemon.pid").read_text())["pid"]
-    os.kill(daemon, signal.SIGKILL)
+    os.kill(lifecycle.daemon_pid(folder), signal.SIGKILL)
     assert up.wait(30) == 3
     assert run("localnet", "down", "--dir", str(folder)).returncode == 0
     assert_nothing_left(folder)
 
 
-def test_everything_ends_by_itself_when_the_daemon_dies(folder: Path) -> None:
-    up = begin(folder)
-    wait_for("everything runs", 30, lambda: everything_runs(folder))
-    os.kill(json.loads((folder / "run" / "daemon.pid").read_text())["pid"], signal.SIGKILL)
-    up.wait(30)
-    wait_for("nobody is left", 30, lambda: not procs.marked(folder))
+def test_a_life_cut_off_joined_ended_resumed_and_orphaned(folder: Path) -> None:
+    """`up` is killed half-way, another one joins in; after `down` the same network comes back.
 
-
-def test_a_life_cut_off_joined_ended_and_resumed(folder: Path) -> None:
-    """`up` is killed half-way, another one joins in; after `down` the same network comes back."""
+    When its daemon dies everything ends by itself.
+    """
     up = begin(folder)
     wait_for("everything runs", 60, lambda: everything_runs(folder))
     refused = run("localnet", "up", "--dir", str(folder))
     assert refused.returncode == 2
     assert "another `up`" in refused.stderr
-    daemon = json.loads((folder / "run" / "daemon.pid").read_text())["pid"]
+    daemon = lifecycle.daemon_pid(folder)
     up.kill()
     up.wait()
     net = Net(folder)
     assert net.cli("localnet", "up", timeout=400)["ready"]
-    assert json.loads((folder / "run" / "daemon.pid").read_text())["pid"] == daemon
+    assert lifecycle.daemon_pid(folder) == daemon
     address = net.cli("resolve", "mock-google", "bob@example.com")["address"]
     assert run("localnet", "down", "--dir", str(folder)).returncode == 0
     assert_nothing_left(folder)
@@ -70,6 +63,8 @@ def test_a_life_cut_off_joined_ended_and_resumed(folder: Path) -> None:
     again = net.cli("localnet", "up", timeout=400)
     assert again["network_id"] == net.first.network_id
     assert net.cli("login", "mock-google", "bob@example.com")["address"] == address
+    os.kill(lifecycle.daemon_pid(folder), signal.SIGKILL)
+    wait_for("nobody is left", 30, lambda: not procs.marked(folder))
 
 
 @pytest.mark.parametrize(

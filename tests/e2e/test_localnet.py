@@ -184,6 +184,23 @@ def test_listings_agree_with_each_other(net: Net) -> None:
     assert {session["sid"] for session in sessions if session["final"]} <= {key["sid"] for key in keys}
 
 
+@pytest.mark.parametrize(
+    ("args", "names"),
+    [
+        (("--faulty", "all"), "--faulty"),
+        (("--kind", "boredom"), "--kind"),
+        (("--kind", "liar"), "--kind"),
+        (("--liar", "README.md"), "--liar"),
+        (("--nodes", "5"), "--nodes"),
+    ],
+)
+def test_chaos_that_can_not_be_had_is_refused_by_name(net: Net, args: tuple[str, ...], names: str) -> None:
+    refused = run("localnet", "chaos", *args, "--minutes", "0.1", "--dir", str(net.dir))
+    assert refused.returncode == 2
+    assert names in refused.stderr
+    assert net.status().ready
+
+
 def door_is_open(net: Net, j: int) -> bool:
     try:
         return httpx.get(f"{net.first.nodes[j - 1].api}/readyz", timeout=2).status_code == 200

@@ -11,11 +11,13 @@ from tests.soak.run import soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 SEED = 3
+PAUSE_S = 0.3
+"""Load enough for a session now and then; `make soak` leaves no pause."""
 
 
 def test_five_kills_under_load(small: Net) -> None:
     wait_idle(small)
-    outcome = soak(small, 5, SEED)
+    outcome = soak(small, 5, SEED, pause_s=PAUSE_S)
     assert outcome.in_session > 0
     assert outcome.record.logins["one_round ok"] + outcome.record.logins["two_rounds ok"] > 0
 

@@ -38,8 +38,8 @@ class Record:
 class Load:
     """Threads that ask until told to stop."""
 
-    def __init__(self, net: Net, seed: int, lookers: int = 2, users: int = 2) -> None:
-        self._net = net
+    def __init__(self, net: Net, seed: int, pause_s: float = PAUSE_S, lookers: int = 2, users: int = 2) -> None:
+        self._net, self._pause_s = net, pause_s
         self._door = PublicDoor(net)
         self._stop = threading.Event()
         self.record = Record()
@@ -62,7 +62,7 @@ class Load:
     def _run(self, act: Callable[[Random], None], random: Random) -> None:
         while not self._stop.is_set():
             act(random)
-            self._stop.wait(PAUSE_S)
+            self._stop.wait(self._pause_s)
 
     def _look_up(self, random: Random) -> None:
         user = f"soak-{secrets.token_hex(6)}@example.com"

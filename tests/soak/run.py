@@ -14,7 +14,7 @@ from authnet_core.protocol.accounts import account_id
 from authnet_core.protocol.views import AccountView, KeyView, PoolView, SessionsView
 from tests.e2e.key_checks import check_all_keys, key_list, wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
-from tests.soak.load import Load, Record
+from tests.soak.load import PAUSE_S, Load, Record
 from tests.soak.plan import Kill, counted, draw
 
 BACK_S = 45.0
@@ -34,11 +34,11 @@ class Outcome:
     record: Record = field(default_factory=Record)
 
 
-def soak(net: Net, kills: int, seed: int, say: Say = print) -> Outcome:
-    """Raises AssertionError naming what did not hold."""
+def soak(net: Net, kills: int, seed: int, say: Say = print, pause_s: float = PAUSE_S) -> Outcome:
+    """`pause_s`: of each thread of the load between two calls. Raises AssertionError naming what did not hold."""
     outcome = Outcome(draw(kills, seed, net.n))
     say(f"seed {seed}: {kills} kills: " + ", ".join(f"{n} {p}" for p, n in sorted(counted(outcome.kills).items())))
-    with Load(net, seed) as load:
+    with Load(net, seed, pause_s) as load:
         outcome.record = load.record
         wait_for("the first accounts", 60, lambda: len(load.record.keys) > 3)
         for kill in outcome.kills:
