@@ -11,7 +11,9 @@ from typing import Any
 from authnet_core.crypto.secp256k1 import decompress
 from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_core.protocol.registration import Registration, SigningRequest
-from authnet_runtime.ethereum import BlockRef, Ethereum, artifact, coded
+from authnet_runtime import contract
+from authnet_runtime.contract import Call
+from authnet_runtime.ethereum import BlockRef, Ethereum, coded
 from authnet_runtime.registry_state import EpochState, VerifierState, read_epoch, read_verifier
 
 NEVER_S = 2**63
@@ -50,13 +52,10 @@ class Registry:
     def __init__(self, ethereum: Ethereum, address: str) -> None:
         self.ethereum = ethereum
         self.address = address.lower()
-        checksum = ethereum.w3.to_checksum_address(address)
-        self._contract = ethereum.w3.eth.contract(address=checksum, abi=artifact()["abi"], decode_tuples=True)
 
-    @property
-    def functions(self) -> Any:
-        """The contract's functions, for transactions."""
-        return self._contract.functions
+    def call(self, name: str, *arguments: Any) -> Call:
+        """A call of one of the contract's functions, to be sent or asked."""
+        return contract.call(self.address, name, *arguments)
 
     async def check(self, eth_chain_id: int, network_id: str, dev: bool) -> None:
         """Raise ConfigError if this is another Ethereum, no registry, or another network's registry."""
@@ -66,28 +65,28 @@ class Registry:
             raise ConfigError(text, Code.REGISTRY_MISMATCH)
         if not await self.ethereum.has_code(self.address):
             raise AuthnetError(Code.REGISTRY_MISSING, f"there is no contract at {self.address}")
-        name = await self._read("networkId", self.functions.networkId())
+        name = await self._read("networkId")
         if name != network_id:
             text = f"node.network_id: {network_id!r} is configured, the registry is {name!r}'s"
             raise ConfigError(text, Code.REGISTRY_MISMATCH)
-        if await self._read("dev", self.functions.dev()) != dev:
+        if await self._read("dev") != dev:
             raise ConfigError(f"node.dev: {dev} is configured, the registry says otherwise", Code.REGISTRY_MISMATCH)
 
     async def network(self) -> tuple[str, bool]:
         """(network id, dev), fixed when the contract was deployed."""
         if not await self.ethereum.has_code(self.address):
             raise AuthnetError(Code.REGISTRY_MISSING, f"there is no contract at {self.address}")
-        name = await self._read("networkId", self.functions.networkId())
-        return name, await self._read("dev", self.functions.dev())
+        name = await self._read("networkId")
+        return name, await self._read("dev")
 
     async def last_epoch(self, at: BlockRef | None = None) -> int:
         """Highest epoch number announced."""
-        return int(await self._read("lastEpoch", self.functions.lastEpoch(), at))
+        return int(await self._read("lastEpoch", at=at))
 
     async def epoch(self, number: int, at: BlockRef | None = None) -> EpochState | None:
         """One epoch at a block (newest by default), None if it was never announced."""
         try:
-            raw = await self._read("getEpoch", self.functions.getEpoch(number), at)
+            raw = await self._read("getEpoch", number, at=at)
         except AuthnetError as refusal:
             if refusal.detail.get("error") == "UnknownEpoch":
                 return None
@@ -99,7 +98,7 @@ class Registry:
         """Verifier records in force at a block, in the order they were added."""
         found: list[VerifierState] = []
         while True:
-            page = await self._read("getVerifiers", self.functions.getVerifiers(len(found), _PAGE), at)
+            page = await self._read("getVerifiers", len(found), _PAGE, at=at)
             with coded("getVerifiers"):
                 found += [read_verifier(raw) for raw in page]
             if len(page) < _PAGE:
@@ -115,7 +114,7 @@ class Registry:
 
     async def next_change_s(self, verifier: str, at: BlockRef | None = None) -> int:
         """When the announced change of a verifier takes effect, NEVER_S if there is none."""
-        raw = await self._read("getPending", self.functions.getPending(verifier), at)
+        raw = await self._read("getPending", verifier, at=at)
         return int(raw.effectiveAt) if raw.number else NEVER_S
 
     async def has_changed(self, first: int, last: int) -> bool:
@@ -127,11 +126,10 @@ class Registry:
         """What the keeper is asked to sign for `entry`."""
         return SigningRequest(eth_chain_id=eth_chain_id, registry=self.address, registration=entry)
 
-    def register_call(self, entry: Registration, signature: bytes, *, update: bool = False) -> Any:
+    def register_call(self, entry: Registration, signature: bytes, *, update: bool = False) -> Call:
         """The `register` (or `updateAddresses`) transaction's call."""
         name = "updateAddresses" if update else "register"
-        return self.functions[name](entry.epoch, registration_fields(entry), signature)
+        return self.call(name, entry.epoch, registration_fields(entry), signature)
 
-    async def _read(self, what: str, function: Any, at: BlockRef | None = None) -> Any:
-        block = at.hash if at is not None else "latest"
-        return await self.ethereum.call(what, function.call(block_identifier=block))
+    async def _read(self, name: str, *arguments: Any, at: BlockRef | None = None) -> Any:
+        return await self.ethereum.call(self.call(name, *arguments), at)

@@ -120,5 +120,5 @@ class Registrar:
         }
         answer = await self._keeper.call("sign_registration", fields)
         call = self._registry.register_call(entry, bytes.fromhex(answer["signature"]), update=update)
-        await self._sender.wait(what, await self._sender.send(what, call))
+        await self._sender.wait(what, await self._sender.send(call))
         _log.info("registration.sent", call=what, epoch=entry.epoch, operator=entry.operator)

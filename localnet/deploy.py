@@ -1,6 +1,6 @@
-"""Deploy the registry of a localnet and announce its first epoch. A process of its own: web3 is heavy.
+"""Deploy the registry of a localnet and announce its first epoch. A process of its own: eth_abi is heavy.
 
-    python -m localnet.deploy DIR
+python -m localnet.deploy DIR
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from authnet_core.crypto.address import eip55_address
-from authnet_core.crypto.hashing import keccak256
 from authnet_core.crypto.secp256k1 import pub
+from authnet_runtime.eth_transaction import created_address
 from authnet_runtime.node_folder import write_secret
 from authnet_runtime.registry_state import AudienceState, VerifierState
 from localnet import ethereum
@@ -41,7 +41,7 @@ def address_of(key: bytes) -> str:
 
 def registry_address(owner: str) -> str:
     """Where the owner's first transaction puts the contract: nodes can be configured before it is there."""
-    return "0x" + keccak256(b"\xd6\x94" + bytes.fromhex(owner[2:]) + b"\x80")[12:].hex()
+    return created_address(owner, 0)
 
 
 def is_deployed(places: Places) -> bool:

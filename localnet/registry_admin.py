@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from web3.utils import get_create_address
-
 from authnet_core.protocol.committee import Committee
-from authnet_runtime.ethereum import Ethereum, Sender, artifact
+from authnet_runtime.contract import Call, deployment
+from authnet_runtime.eth_transaction import created_address
+from authnet_runtime.ethereum import Ethereum, Sender
 from authnet_runtime.registry import Registry
 from authnet_runtime.registry_state import CASE_RULES, MODES, ZERO_ADDRESS, EpochState, VerifierState
 
@@ -81,11 +81,12 @@ class RegistryAdmin:
         if setup.fund:
             sent += [("fund", await self._sender.transfer(to, GAS_MONEY_WEI)) for to in setup.operators]
         committee = Committee.of(len(setup.operators))
-        announce = registry.functions.announceEpoch(committee.n, committee.k, committee.t, setup.notice_s, True)
-        calls = [("announceEpoch", announce)]
-        calls.append(("allowOperators", registry.functions.allowOperators(1, self._checksum(setup.operators))))
-        calls += [("addVerifier", registry.functions.addVerifier(*self._verifier(v))) for v in setup.verifiers]
-        sent += [(what, await self._sender.send(what, call, GAS)) for what, call in calls]
+        calls = [
+            registry.call("announceEpoch", committee.n, committee.k, committee.t, setup.notice_s, True),
+            registry.call("allowOperators", 1, setup.operators),
+            *(registry.call("addVerifier", *self._verifier(verifier)) for verifier in setup.verifiers),
+        ]
+        sent += [(call.name, await self._sender.send(call, GAS)) for call in calls]
         for what, transaction in sent:
             await self._sender.wait(what, transaction)
         return registry
@@ -101,58 +102,52 @@ class RegistryAdmin:
     ) -> int:
         """Open the next epoch for registration, return its number."""
         size = (committee.n, committee.k, committee.t)
-        await self._do("announceEpoch", registry.functions.announceEpoch(*size, notice_s, start_when_full))
+        await self._do(registry.call("announceEpoch", *size, notice_s, start_when_full))
         return await registry.last_epoch()
 
     async def whitelist(self, registry: Registry, epoch: int, operators: Sequence[str]) -> None:
         """Allow operators to register; their order is the order of the parties."""
-        await self._do("allowOperators", registry.functions.allowOperators(epoch, self._checksum(operators)))
+        await self._do(registry.call("allowOperators", epoch, operators))
 
     async def remove_operator(self, registry: Registry, epoch: int, operator: str) -> None:
         """Take an operator out of an epoch that has not started."""
-        await self._do("removeOperator", registry.functions.removeOperator(epoch, *self._checksum([operator])))
+        await self._do(registry.call("removeOperator", epoch, operator))
 
     async def start_epoch(self, registry: Registry, epoch: int) -> EpochState | None:
         """Freeze a full epoch that does not start by itself."""
-        await self._do("startEpoch", registry.functions.startEpoch(epoch))
+        await self._do(registry.call("startEpoch", epoch))
         return await registry.epoch(epoch)
 
     async def abort_epoch(self, registry: Registry, epoch: int) -> None:
         """Call the newest epoch off."""
-        await self._do("abortEpoch", registry.functions.abortEpoch(epoch))
+        await self._do(registry.call("abortEpoch", epoch))
 
     async def add_verifier(self, registry: Registry, state: VerifierState) -> None:
         """Add a provider under a new name."""
-        await self._do("addVerifier", registry.functions.addVerifier(*self._verifier(state)))
+        await self._do(registry.call("addVerifier", *self._verifier(state)))
 
     async def change_verifier(self, registry: Registry, state: VerifierState) -> None:
         """Announce new terms of a verifier; what never changes is ignored here."""
         terms = self._verifier(state)[1]
-        await self._do("changeVerifier", registry.functions.changeVerifier(state.name, terms))
+        await self._do(registry.call("changeVerifier", state.name, terms))
 
     async def remove_verifier(self, registry: Registry, name: str) -> None:
         """Announce the end of a verifier."""
-        await self._do("removeVerifier", registry.functions.removeVerifier(name))
+        await self._do(registry.call("removeVerifier", name))
 
     async def withdraw_change(self, registry: Registry, name: str) -> None:
         """Take an announced change back."""
-        await self._do("withdrawVerifierChange", registry.functions.withdrawVerifierChange(name))
+        await self._do(registry.call("withdrawVerifierChange", name))
 
-    async def _do(self, what: str, call: Any) -> None:
-        await self._sender.wait(what, await self._sender.send(what, call))
+    async def _do(self, call: Call) -> None:
+        await self._sender.wait(call.name, await self._sender.send(call))
 
     async def _send_deploy(self, network_id: str, dev: bool, delay_s: int) -> tuple[Registry, str]:
-        w3 = self._eth.w3
-        owner = w3.to_checksum_address(self.owner)
         nonce = await self._sender.next_nonce()
-        factory = w3.eth.contract(abi=artifact()["abi"], bytecode=artifact()["bytecode"])
-        sent = await self._sender.send("deploy", factory.constructor(network_id, dev, owner, delay_s), GAS)
-        return Registry(self._eth, get_create_address(owner, nonce)), sent
-
-    def _checksum(self, addresses: Sequence[str]) -> list[str]:
-        return [self._eth.w3.to_checksum_address(address) for address in addresses]
+        sent = await self._sender.send(deployment(network_id, dev, self.owner, delay_s), GAS)
+        return Registry(self._eth, created_address(self.owner, nonce)), sent
 
     def _verifier(self, state: VerifierState) -> tuple[dict[str, Any], dict[str, Any]]:
         identity, terms = verifier_arguments(state)
         owner = self.owner if state.owner == ZERO_ADDRESS else state.owner
-        return identity, terms | {"owner": self._eth.w3.to_checksum_address(owner)}
+        return identity, terms | {"owner": owner}

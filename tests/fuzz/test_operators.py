@@ -17,7 +17,8 @@ from eth_abi.abi import encode
 from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_core.wire.blame import verify
 from authnet_runtime.config import parse_node
-from authnet_runtime.ethereum import BlockRef, Ethereum, _canonical_type, artifact
+from authnet_runtime.contract import artifact, canonical_type
+from authnet_runtime.ethereum import BlockRef, Ethereum
 from authnet_runtime.registry import Registry
 from authnet_runtime.registry_state import epoch_record, verifier_record
 from epoch_manager import comet_keys, files
@@ -154,7 +155,7 @@ def _sample(entry: dict[str, Any]) -> Any:
 
 def _outputs(name: str) -> bytes:
     entry = next(each for each in artifact()["abi"] if each.get("name") == name and each["type"] == "function")
-    return encode([_canonical_type(each) for each in entry["outputs"]], [_sample(each) for each in entry["outputs"]])
+    return encode([canonical_type(each) for each in entry["outputs"]], [_sample(each) for each in entry["outputs"]])
 
 
 def _ask(answer: dict[str, Any]) -> list[Any]:
@@ -163,10 +164,10 @@ def _ask(answer: dict[str, Any]) -> list[Any]:
     async def ask() -> list[Any]:
         ethereum = Ethereum("http://127.0.0.1:1")
 
-        async def make_request(method: str, params: Any) -> Any:
+        async def post(_: dict[str, Any]) -> Any:
             return {"jsonrpc": "2.0", "id": 1} | answer
 
-        ethereum._provider.make_request = make_request  # type: ignore[method-assign]
+        ethereum._post = post  # type: ignore[method-assign]
         registry = Registry(ethereum, "0x" + "22" * 20)
         found = []
         block = BlockRef(1, "0x" + "33" * 32, 0)

@@ -101,7 +101,7 @@ class FakeNode:
         entry = entry or self.entry()
         call = registry.register_call(entry, signature or self.sign(registry, entry), update=update)
         sender = Sender(registry.ethereum, self.operator_key)
-        await sender.wait("register", await sender.send("register", call))
+        await sender.wait("register", await sender.send(call))
 
 
 def fake_nodes(count: int) -> list[FakeNode]:

@@ -66,14 +66,14 @@ async def fill(registry: Registry, nodes: list[FakeNode]) -> None:
 
 
 def node_of(tmp_path: Path, registry: Registry, node: FakeNode, extra: str = "") -> NodeConfig:
-    rpc = registry.ethereum.w3.provider.endpoint_uri
+    rpc = registry.ethereum.rpc
     return write_node(tmp_path / str(node.number), node, rpc=rpc, registry=registry.address, extra=extra)
 
 
 async def test_two_nodes_register_and_write_the_same_genesis(
     tmp_path: Path, registry: Registry, nodes: list[FakeNode]
 ) -> None:
-    rpc = registry.ethereum.w3.provider.endpoint_uri
+    rpc = registry.ethereum.rpc
     chain = FakeChain()
     async with AsyncExitStack() as stack:
         configs = []
@@ -116,7 +116,7 @@ async def test_members_changed_after_genesis_are_refused_by_name(
     await fill(registry, nodes)
     other = await admin.set_up(setup_for([*nodes[:4], fake_nodes(6)[5]]))
     await fill(other, [*nodes[:4], fake_nodes(6)[5]])
-    rpc = registry.ethereum.w3.provider.endpoint_uri
+    rpc = registry.ethereum.rpc
     config = node_of(tmp_path, other, nodes[0])
     genesis = await build_genesis(rpc, registry.address)
     config.genesis.write_bytes(genesis)
