@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+RETAINED_COUNT = "/sessions/retained/count"
 RETAINED_PAGE = 250
 
 
-def all_retained(ask: Callable[[str], Any]) -> list[dict[str, Any]]:
-    """Every retained session as plain JSON; `ask` answers a query path and may raise, or give None for no answer.
+def retained_pages(count: int) -> Iterator[str]:
+    """The query paths of all `count` of them, the last page first.
 
-    The last page first: when a session goes from the list meanwhile, those behind it move to the front.
+    When a session goes from the list meanwhile, those behind it move to the front: into a page that comes later.
     """
-    found: dict[str, dict[str, Any]] = {}
-    first = ask("/sessions/retained/count") or 0
+    first = count
     while first > 0:
         first = max(0, first - RETAINED_PAGE)
-        found |= {session["sid"]: session for session in ask(f"/sessions/retained/{first}/{RETAINED_PAGE}") or ()}
+        yield f"/sessions/retained/{first}/{RETAINED_PAGE}"
+
+
+def all_retained(ask: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Every retained session as plain JSON; `ask` answers a query path and may raise, or give None for no answer."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in retained_pages(ask(RETAINED_COUNT) or 0):
+        found |= {session["sid"]: session for session in ask(path) or ()}
     return list(found.values())
 
 

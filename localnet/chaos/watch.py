@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 
 from authnet_core.errors import AuthnetError
+from authnet_runtime.retained import all_retained, hold_all
 from authnet_runtime.rpc_once import query_once
 from localnet import stages
 from localnet.chaos.lights import Light
@@ -51,9 +52,12 @@ class Watch:
 
     def _ask(self, index: int, path: str) -> Any:
         try:
-            return query_once(self._places.node_dir(index) / "run" / "read.sock", path, timeout=ASK_S)
+            return self._query(index, path)
         except AuthnetError:
             return None
+
+    def _query(self, index: int, path: str) -> Any:
+        return query_once(self._places.node_dir(index) / "run" / "read.sock", path, timeout=ASK_S)
 
     def missing(self) -> list[str]:
         """Why not all nodes are back, one sentence each; empty when they are. Blocking."""
@@ -79,7 +83,8 @@ class Watch:
         if not statuses:
             return set()
         newest = max(statuses, key=lambda index: int(statuses[index]["height"]))
-        sessions = self._ask(newest, "/sessions/retained")
-        if not isinstance(sessions, list):
+        try:
+            sessions = all_retained(lambda path: self._query(newest, path))
+        except AuthnetError:
             return set()
-        return {index for index in self._places.indexes if all(index in s["holders"] for s in sessions)}
+        return {index for index in self._places.indexes if hold_all(sessions, index)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import trio
 from anyio import to_thread
 
@@ -9,7 +11,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import EncKeysView, RetainedView, SessionsView
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.logs import get_logger
-from authnet_runtime.retained import RETAINED_PAGE
+from authnet_runtime.retained import RETAINED_COUNT, retained_pages
 from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.runner.membership import Membership
 from p2p_dkg.runner.sessions import Sessions
@@ -18,6 +20,14 @@ from p2p_dkg.runner.watch import ChainWatch
 EVERY_S = 4.0
 DISK_EVERY_S = 10.0
 _log = get_logger("upkeep")
+
+V = TypeVar("V")
+
+
+def _listed(answer: V | None) -> V:
+    if answer is None:
+        raise AuthnetError(Code.UNAVAILABLE, "the chain lists no retained sessions")
+    return answer
 
 
 class Upkeep:
@@ -79,16 +89,10 @@ class Upkeep:
         return set(sids)
 
     async def _retained(self) -> list[RetainedView]:
-        """All of them, the last page first: when one goes from the list meanwhile, those behind it move to the front,
-        and a session that was overlooked would cost its encryption key."""
+        """All of them; a session that was overlooked would cost its encryption key."""
         found: dict[str, RetainedView] = {}
-        first = await self._chain.query("/sessions/retained/count", int)
-        while first != 0:
-            first = max(0, (first or 0) - RETAINED_PAGE)
-            page = await self._chain.query(f"/sessions/retained/{first}/{RETAINED_PAGE}", list[RetainedView])
-            if page is None:
-                raise AuthnetError(Code.UNAVAILABLE, "the chain lists no retained sessions")
-            found |= {view.sid: view for view in page}
+        for path in retained_pages(_listed(await self._chain.query(RETAINED_COUNT, int))):
+            found |= {view.sid: view for view in _listed(await self._chain.query(path, list[RetainedView]))}
         return list(found.values())
 
     async def _discard_spent_keys(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 from authnet_core.protocol.views import RetainedView
-from p2p_dkg.runner import upkeep
+from authnet_runtime.retained import RETAINED_PAGE
 from p2p_dkg.runner.upkeep import Upkeep
 
 
@@ -42,10 +42,10 @@ def read(chain: Chain) -> set[int]:
 
 
 def test_all_pages_are_read() -> None:
-    for count in (0, 1, upkeep.RETAINED_PAGE, upkeep.RETAINED_PAGE + 1, 7_000):
+    for count in (0, 1, RETAINED_PAGE, RETAINED_PAGE + 1, 7_000):
         chain = Chain(count, loses=False)
         assert read(chain) == set(range(count))
-        assert len(chain.pages) == -(-count // upkeep.RETAINED_PAGE)
+        assert len(chain.pages) == -(-count // RETAINED_PAGE)
 
 
 def test_what_stays_on_the_list_is_seen_though_others_go() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
+import pytest
 
+from authnet_core.errors import AuthnetError, Code
 from localnet.chaos import page, report
 from localnet.chaos.lights import Light
 from localnet.chaos.record import Account, Episode, Record, Sample
@@ -117,3 +119,18 @@ def test_the_page_stands_alone_and_escapes_what_nodes_said(tmp_path: Path) -> No
     titles = [title.text for title in drawing.iter("title")]
     assert titles == ["step 1: kill node at node 2", "step 1: JWKS outage"]
     assert "FAILED" in text
+
+
+@pytest.mark.parametrize("answers", [{}, {"/sessions/retained/count": 1}])
+def test_nobody_has_all_shares_when_the_chain_does_not_say_which(tmp_path: Path, answers: dict[str, object]) -> None:
+    watch = Watch(Places(tmp_path, 5, 8788, "local"), Record())
+
+    def query(_: int, path: str) -> object:
+        if path not in answers:
+            raise AuthnetError(Code.TIMEOUT, "no answer")
+        return answers[path]
+
+    watch._query = query  # type: ignore[method-assign]
+    assert watch._with_all_shares({1: {"height": 7}}) == set()
+    answers = answers | {"/sessions/retained/count": 1, "/sessions/retained/0/250": [{"sid": "a", "holders": [2, 5]}]}
+    assert watch._with_all_shares({1: {"height": 7}}) == {2, 5}
