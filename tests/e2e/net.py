@@ -23,7 +23,7 @@ from typing import IO, Any, TypeVar
 import httpx
 import msgspec
 
-from authnet_core.errors import AuthnetError, Code
+from authnet_runtime.rpc_once import call_once
 from localnet.idp import Provider, TokenWish
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,33 +122,8 @@ def wait_for(what: str, seconds: float, probe: Callable[[], V | None], every: fl
 
 
 def socket_call(path: Path, method: str, params: dict[str, Any] | None = None, timeout: float = 60) -> Any:
-    """One call over a node's unix socket. Raises AuthnetError with the refusal's code."""
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}).encode()
-    try:
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(timeout)
-            link.connect(str(path))
-            link.sendall(len(body).to_bytes(4, "big") + body)
-            size = int.from_bytes(_exactly(link, 4), "big")
-            reply = json.loads(_exactly(link, size))
-    except TimeoutError:
-        raise AuthnetError(Code.TIMEOUT, f"{path.name} gave no answer") from None
-    except OSError as error:
-        raise AuthnetError(Code.UNAVAILABLE, f"{path.name}: {error}") from None
-    if "error" in reply:
-        facts = reply["error"].get("data") or {}
-        raise AuthnetError(Code(facts.get("code", "INTERNAL")), str(facts.get("message")))
-    return reply["result"]
-
-
-def _exactly(link: socket.socket, size: int) -> bytes:
-    got = bytearray()
-    while len(got) < size:
-        part = link.recv(size - len(got))
-        if not part:
-            raise ConnectionResetError("closed")
-        got += part
-    return bytes(got)
+    """One call over a node's unix socket, with more patience than commands have. Raises AuthnetError."""
+    return call_once(path, method, params, timeout)
 
 
 @dataclass(frozen=True)

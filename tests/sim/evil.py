@@ -25,17 +25,17 @@ def evil_dealing(params: SessionParams, dealer: int, seed: bytes, strategy: str)
     victim = victim_of(params, dealer)
     match strategy:
         case "wrong degree":
-            plaintexts = _higher_degree(params, sharing, plaintexts)
+            plaintexts = higher_degree(params, sharing)
         case "one bad share":
-            plaintexts = _replaced(plaintexts, victim, _flipped(plaintexts[victim - 1], 31))
+            plaintexts = replaced(plaintexts, victim, flipped(plaintexts[victim - 1], 31))
         case "wrong v":
-            plaintexts = _replaced(plaintexts, victim, _flipped(plaintexts[victim - 1], -1))
+            plaintexts = replaced(plaintexts, victim, flipped(plaintexts[victim - 1], -1))
         case "wrong list":
             points64 = decompress(pub(7)) + points64[64:]
         case "garbage":
             plaintexts = tuple(seed * (len(p) // 32) for p in plaintexts)
         case "share not canonical":
-            plaintexts = _replaced(plaintexts, victim, b"\xff" * 32 + plaintexts[victim - 1][32:])
+            plaintexts = replaced(plaintexts, victim, b"\xff" * 32 + plaintexts[victim - 1][32:])
     return assemble(params, dealer, sharing, plaintexts, points64)
 
 
@@ -43,17 +43,17 @@ def victim_of(params: SessionParams, dealer: int) -> int:
     return dealer % params.committee.n + 1
 
 
-def _flipped(plaintext: bytes, at: int) -> bytes:
-    changed = bytearray(plaintext)
-    changed[at] ^= 1
-    return bytes(changed)
+def flipped(text: bytes, at: int) -> bytes:
+    spoilt = bytearray(text)
+    spoilt[at] ^= 1
+    return bytes(spoilt)
 
 
-def _replaced(plaintexts: tuple[bytes, ...], victim: int, plaintext: bytes) -> tuple[bytes, ...]:
-    return (*plaintexts[: victim - 1], plaintext, *plaintexts[victim:])
+def replaced(parts: tuple[bytes, ...], party: int, part: bytes) -> tuple[bytes, ...]:
+    return (*parts[: party - 1], part, *parts[party:])
 
 
-def _higher_degree(params: SessionParams, sharing: Sharing, plaintexts: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def higher_degree(params: SessionParams, sharing: Sharing) -> tuple[bytes, ...]:
     """Row 0 gets one more coefficient: every k+1 shares fit, no two k-subsets agree."""
     extra = (*sharing.columns, sharing.columns[0][:32] + bytes(32 * (params.all_rows - 1)))
     return plaintexts_of(params, Sharing(extra, sharing.e_secret, sharing.salt, sharing.contribution))

@@ -10,20 +10,11 @@ from authnet_core.protocol.dkg import deal as dealing
 from authnet_core.protocol.dkg import strings
 from authnet_core.protocol.dkg.deal import Dealing, Sharing, gamma_weights
 from authnet_core.protocol.dkg.messages import Deal
+from tests.sim.evil import flipped, higher_degree, replaced
 from tests.sim.liar import Conduct, Liar
 
 Plaintexts: TypeAlias = tuple[bytes, ...]
 Spoil: TypeAlias = Callable[[Liar, Plaintexts], Plaintexts]
-
-
-def flipped(text: bytes, at: int) -> bytes:
-    spoilt = bytearray(text)
-    spoilt[at] ^= 1
-    return bytes(spoilt)
-
-
-def replaced(parts: tuple[bytes, ...], party: int, part: bytes) -> tuple[bytes, ...]:
-    return (*parts[: party - 1], part, *parts[party:])
 
 
 def sharing_of(liar: Liar, seed: bytes) -> Sharing:
@@ -95,16 +86,10 @@ def guessed_gamma(liar: Liar) -> Conduct:
     return Conduct(deal=deal)
 
 
-def _higher(liar: Liar, sharing: Sharing) -> Plaintexts:
-    """Row 0 gets one more coefficient: every k+1 shares fit, no two k-subsets agree."""
-    extra = (*sharing.columns, sharing.columns[0][:32] + bytes(32 * (liar.params.all_rows - 1)))
-    return honest_text(liar, Sharing(extra, sharing.e_secret, sharing.salt, sharing.contribution))
-
-
 def wrong_degree(liar: Liar) -> Conduct:
     def deal(seed: bytes) -> Dealing:
         sharing = sharing_of(liar, seed)
-        return assembled(liar, sharing, _higher(liar, sharing))
+        return assembled(liar, sharing, higher_degree(liar.params, sharing))
 
     return Conduct(deal=deal)
 
@@ -114,7 +99,7 @@ def wrong_degree_fitted(liar: Liar) -> Conduct:
 
     def deal(seed: bytes) -> Dealing:
         sharing = sharing_of(liar, seed)
-        plaintexts = _higher(liar, sharing)
+        plaintexts = higher_degree(liar.params, sharing)
         return fitted(liar, assembled(liar, sharing, plaintexts), plaintexts)
 
     return Conduct(deal=deal)

@@ -9,8 +9,8 @@ from authnet_core.protocol.dkg import fallback, strings
 from authnet_core.protocol.dkg.effects import Send, Submit
 from authnet_core.protocol.dkg.messages import FallbackList, FallbackScalar, Parts, PointList
 from authnet_core.protocol.views import SessionView
+from tests.sim.evil import flipped
 from tests.sim.liar import Act, Conduct, Liar
-from tests.sim.lies_deal import flipped
 from tests.sim.lies_talk import content, fitted_points, own_list
 
 

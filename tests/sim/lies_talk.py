@@ -24,8 +24,8 @@ from authnet_core.protocol.dkg.messages import (
 )
 from authnet_core.protocol.dkg.picture import bit
 from authnet_core.protocol.views import SessionView
+from tests.sim.evil import flipped, replaced
 from tests.sim.liar import Act, Conduct, Later, Liar, changed
-from tests.sim.lies_deal import flipped, replaced
 
 STEPS: tuple[tuple[str, type], ...] = (
     ("deal", Deal),
