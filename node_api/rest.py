@@ -141,13 +141,14 @@ async def health(node: Node, request: Request) -> dict[str, Any]:
 
 
 async def ready(node: Node, request: Request) -> dict[str, Any]:
-    """GET /readyz: chain and keeper answer. Raises UNAVAILABLE naming what is missing."""
+    """GET /readyz: chain and keeper answer, logins too. Raises UNAVAILABLE naming what is missing."""
     if node.chain.newest is None:
         raise AuthnetError(Code.UNAVAILABLE, "no block seen yet")
     epoch = await node.chain.serving_epoch()
     if epoch.epoch < 1:
         raise AuthnetError(Code.UNAVAILABLE, "the first committee is not on chain yet")
-    await node.keeper.status()
+    if not (await node.keeper.status()).get("login_ready"):
+        raise AuthnetError(Code.UNAVAILABLE, "the keeper serves no logins yet")
     return {"ok": True, "height": node.chain.height, "epoch": epoch.epoch}
 
 

@@ -117,6 +117,7 @@ class Keeper:
                 await self._watch.check_history(self._comet)
                 login = await to_thread.run_sync(self._open_login)
                 api.update(login.handlers())
+                self._state.logs_in = True
                 nursery.start_soon(login.run)
                 await self._runner.run()
 

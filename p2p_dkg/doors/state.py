@@ -18,6 +18,8 @@ class KeeperState:
     def __init__(self, keystore: Keystore, mesh: Mesh, runner: Runner, watch: ChainWatch, *, dev: bool) -> None:
         self._keystore, self._mesh, self._runner, self._watch = keystore, mesh, runner, watch
         self._dev = dev
+        self.logs_in = False
+        """Whether logins are served: the chain goes on as remembered and the receipts are open."""
 
     def require_committee(self) -> None:
         """Raise UNAVAILABLE before there is a chain and a committee, NOT_A_MEMBER outside of it."""
@@ -45,6 +47,7 @@ class KeeperState:
             "block_age_ms": int((time.monotonic() - self._watch.received_at) * 1000) if newest is not None else None,
             "chain_ready": newest is not None,
             "committee_ready": membership.index is not None,
+            "login_ready": self.logs_in,
             "draining": self._runner.sessions.draining,
             "holds": held,
             "short": self._runner.upkeep.short,

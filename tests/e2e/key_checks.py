@@ -6,6 +6,8 @@ import itertools
 import secrets
 from functools import cache
 
+import httpx
+
 from authnet_core.crypto import secp256k1, shamir
 from authnet_core.protocol.accounts import account_id
 from authnet_core.protocol.views import KeyView, SessionsView, SessionView
@@ -108,13 +110,21 @@ def session(net: Net, j: int, sid: str) -> SessionView:
 
 
 def wait_ready(net: Net) -> None:
-    """Until every node is up and its keeper answers."""
+    """Until every node is up and serves logins: a keeper answers its operator before it knows the chain again."""
 
     def ready() -> bool:
         status = net.status()
-        return status.ready and all(node.state == "up" for node in status.nodes)
+        return status.ready and all(node.state == "up" and door_is_open(net, node.index) for node in status.nodes)
 
     wait_for("all nodes to be up", 60, ready, every=0.2)
+
+
+def door_is_open(net: Net, j: int) -> bool:
+    """Whether node j says of itself that it is ready."""
+    try:
+        return httpx.get(f"{net.node(j).api}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def if_final(net: Net, j: int, sid: str) -> SessionView | None:

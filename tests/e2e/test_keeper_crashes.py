@@ -74,9 +74,14 @@ def test_a_stored_deal_is_the_one_that_reaches_the_chain(small: Net) -> None:
         small.start_node(j, p2p_dkg="AUTHNET_FAIL_AT=store:deal")
     wait_ready(small)
     begun = start_session(small, j=3)
-    on_disk = {}
-    for j in victims:
-        on_disk[j] = wait_for(f"the deal of node {j}", 15, lambda j=j: stored_deal(small, j, begun.sid), every=0.2)
+    on_disk: dict[int, bytes] = {}
+
+    def both_stored() -> bool:
+        found = {j: stored_deal(small, j, begun.sid) for j in victims if j not in on_disk}
+        on_disk.update({j: deal for j, deal in found.items() if deal})
+        return len(on_disk) == len(victims)
+
+    wait_for("both deals on disk", 15, both_stored)
     done = wait_for("final", 60, lambda: if_final(small, 3, begun.sid))
     dealt = [j for j in victims if j in done.deals]
     assert dealt, "neither deal reached the chain"

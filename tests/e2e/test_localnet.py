@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.key_checks import door_is_open
 from tests.e2e.lives import assert_nothing_left, folder, run
 from tests.e2e.net import PROCESSES, CommandFailed, Net, wait_for
 
@@ -199,10 +200,3 @@ def test_chaos_that_can_not_be_had_is_refused_by_name(net: Net, args: tuple[str,
     assert refused.returncode == 2
     assert names in refused.stderr
     assert net.status().ready
-
-
-def door_is_open(net: Net, j: int) -> bool:
-    try:
-        return httpx.get(f"{net.first.nodes[j - 1].api}/readyz", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False

@@ -82,7 +82,7 @@ class _Keeper:
         return msgspec.convert(await self._methods[name](sent, None), kind)  # type: ignore[arg-type]
 
     async def status(self) -> Any:
-        return {"node_index": 1}
+        return {"node_index": 1, "login_ready": True}
 
     async def commit(self, token_hash: bytes, temp_pub: bytes, verifier: str) -> Any:
         params = {"token_hash": token_hash.hex(), "temp_pub": temp_pub.hex(), "verifier": verifier}

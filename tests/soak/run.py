@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import httpx
-
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.accounts import account_id
 from authnet_core.protocol.views import AccountView, KeyView, PoolView, SessionsView
-from tests.e2e.key_checks import check_all_keys, key_list, wait_idle, wait_ready
+from tests.e2e.key_checks import check_all_keys, door_is_open, key_list, wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
 from tests.soak.load import PAUSE_S, Load, Record
 from tests.soak.plan import Kill, counted, draw
@@ -102,9 +100,9 @@ def _is_back(net: Net, kill: Kill, old: int) -> bool:
         if net.height(kill.node) < net.height(other) - 3:
             return False
         net.ops(kill.node, "identity")
-        return httpx.get(f"{net.node(kill.node).api}/readyz", timeout=2).status_code == 200
-    except (AuthnetError, httpx.HTTPError):
+    except AuthnetError:
         return False
+    return door_is_open(net, kill.node)
 
 
 def check_hashes(net: Net) -> int:

@@ -82,7 +82,7 @@ class ScriptedKeeper:
         return handler
 
     def _status(self, params: dict[str, Any]) -> dict[str, Any]:
-        return {"node_index": self.index}
+        return {"node_index": self.index, "login_ready": True}
 
     def _metrics(self, params: dict[str, Any]) -> str:
         return "# HELP scripted_keeper_total x\n# TYPE scripted_keeper_total counter\nscripted_keeper_total 2.0\n"

@@ -280,3 +280,11 @@ async def test_a_node_without_chain_or_keeper_says_so(net: ScriptedNet, http: ht
     net.keepers[1].refusals["assign"] = AuthnetError(Code.UNAVAILABLE, "the keeper does not answer")
     error = (await call(http, net.rpc_url(), "GetPubKeyOrKeyAssign", **lookup()))["error"]
     assert (error["code"], error["authnet"]["code"]) == (-32603, "UNAVAILABLE")
+
+
+async def test_a_node_whose_keeper_serves_no_logins_yet_is_not_ready(net: ScriptedNet, http: httpx.AsyncClient) -> None:
+    url = f"{net.endpoints[1]}/readyz"
+    assert (await http.get(url)).status_code == 200
+    net.keepers[1].lies["status"] = lambda answer: answer | {"login_ready": False}
+    answer = await http.get(url)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
