@@ -1,6 +1,6 @@
 """`make bench`: measure, print a table, write bench/out/latest.json (interfaces: docs/bench.md).
 
-    python -m bench [--nodes 5,9] [--only network|app|state] ; QUICK=1 for a short run
+    python -m bench [--nodes 5,9] [--only network|app|state|liars] ; QUICK=1 for a short run
 
 Needs a quiet machine: every node, the load and the Ethereum chain share it.
 """
@@ -17,11 +17,11 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import ratio, state_update, whole_network
+from bench import liars, ratio, state_update, whole_network
 from bench.report import show
 
 OUT = Path(__file__).resolve().parent / "out" / "latest.json"
-PARTS = ("network", "app", "state")
+PARTS = ("network", "app", "state", "liars")
 SCHEMA = 1
 
 
@@ -53,8 +53,10 @@ def main() -> int:
         figures: dict[str, Any] = {"schema": SCHEMA, "n": n, "cores": os.cpu_count(), "load_before": round(load, 2)}
         if "network" in parts:
             figures |= whole_network.measure(n, effort, say)
+        if "liars" in parts:
+            figures["liars"] = liars.measure(n, effort.alone, say)
         results.append(figures | shared)
-        if "network" not in parts:
+        if not {"network", "liars"} & set(parts):
             break
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(results, indent=1) + "\n")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from authnet_core.errors import DecodeError
-from authnet_core.protocol.views import PoolView, SessionsView
+from authnet_core.protocol.views import PoolView, SessionsView, SessionView
 from authnet_core.wire.tx import decode_signed
 from bench.procfs import Watch
 from tests.e2e.net import Net, wait_for
@@ -34,6 +36,19 @@ class KeyGeneration:
     """With chain, application and everything else on the nodes."""
 
 
+@dataclass(frozen=True)
+class Filling:
+    """What some sessions made, from their first START to their last KEYS, in block time."""
+
+    keys: int
+    start: float
+    end: float
+
+    @property
+    def keys_s(self) -> float:
+        return self.keys / (self.end - self.start)
+
+
 def wait_full(net: Net) -> None:
     """Until no session is open for a while. (A session that one dealer missed makes fewer keys than was counted on.)"""
     quiet_since = [time.monotonic()]
@@ -51,24 +66,30 @@ def measure(net: Net, keepers: Watch, everything: Watch) -> KeyGeneration:
     """After `wait_full`. The watches have run since before the first START."""
     view = net.query(1, "/sessions", SessionsView)
     finished = [s for s in view.recent if s.phase == "final"]
-    start = _block_time(net, min(s.h0 for s in finished))
-    keys, end = 0, start
-    for height in range(min(s.h0 for s in finished), net.height(1) + 1):
-        found = _keys_in(net, height)
-        if found:
-            keys, end = keys + found, _block_time(net, height)
+    made = filled(net, finished)
     pool = net.query(1, "/pool", PoolView)
-    if keys != pool.free + pool.assigned:
-        raise RuntimeError(f"{keys} keys in KEYS, but the pool says {pool.free + pool.assigned}")
-    share = 1e6 / keys / net.n
+    if made.keys != pool.free + pool.assigned:
+        raise RuntimeError(f"{made.keys} keys in KEYS, but the pool says {pool.free + pool.assigned}")
+    share = 1e6 / made.keys / net.n
     return KeyGeneration(
-        keys=keys,
+        keys=made.keys,
         sessions=len(finished),
-        seconds=end - start,
-        keys_s=keys / (end - start),
-        cpu_us_key_node=keepers.between(start, end) * share,
-        all_cpu_us_key_node=everything.between(start, end) * share,
+        seconds=made.end - made.start,
+        keys_s=made.keys_s,
+        cpu_us_key_node=keepers.between(made.start, made.end) * share,
+        all_cpu_us_key_node=everything.between(made.start, made.end) * share,
     )
+
+
+def filled(net: Net, sessions: Sequence[SessionView]) -> Filling:
+    """What these sessions, final and with all their keys on chain, made."""
+    first, sids = min(s.h0 for s in sessions), {bytes.fromhex(s.sid) for s in sessions}
+    start = end = _block_time(net, first)
+    keys = 0
+    for height in range(first, net.height(1) + 1):
+        if found := sum(count for sid, count in _keys_in(net, height).items() if sid in sids):
+            keys, end = keys + found, _block_time(net, height)
+    return Filling(keys, start, end)
 
 
 def _block_time(net: Net, height: int) -> float:
@@ -76,8 +97,8 @@ def _block_time(net: Net, height: int) -> float:
     return datetime.fromisoformat(text[:19] + "+00:00").timestamp() + float("0" + text[19:].rstrip("Z"))
 
 
-def _keys_in(net: Net, height: int) -> int:
-    """How many keys the KEYS transactions of a block put on chain; a second one for a chunk does not count."""
+def _keys_in(net: Net, height: int) -> Counter[bytes]:
+    """sid -> how many keys its KEYS transactions in a block put on chain; a second one for a chunk does not count."""
     chunks: dict[tuple[bytes, int], int] = {}
     for text in net.comet(1, "block", {"height": str(height)})["block"]["data"]["txs"] or []:
         try:
@@ -86,4 +107,7 @@ def _keys_in(net: Net, height: int) -> int:
             continue
         if body.WhichOneof("kind") == "keys":
             chunks[(body.keys.sid, body.keys.chunk)] = len(body.keys.keys) // PAIR
-    return sum(chunks.values())
+    made = Counter[bytes]()
+    for (sid, _), count in chunks.items():
+        made[sid] += count
+    return made

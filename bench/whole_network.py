@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from bench import keygen
 from bench.client_load import Answer, Wish, run, run_many
 from bench.figures import Timings
 from bench.procfs import Shares, Watch, rss_mb
 from localnet import procs
+from tests.e2e.key_checks import door_is_open
 from tests.e2e.net import PROCESSES, Net, wait_for
 from tests.e2e.networks import running
 
@@ -73,7 +72,7 @@ def measure(n: int, effort: Effort, say: Say) -> dict[str, Any]:
             }
             say(f"n = {n}: idle for {effort.idle_s:.0f} s")
             found |= _idle(net, effort)
-            _raise_limits(net)
+            raise_limits(net)
             found |= _loads(net, effort, say)
             found["rss_mb"] = _memory(net)
     shutil.rmtree(folder)
@@ -122,7 +121,7 @@ def _memory(net: Net) -> dict[str, float]:
     return found
 
 
-def _raise_limits(net: Net) -> None:
+def raise_limits(net: Net) -> None:
     """Write the raised limits into each node.toml and let the door start again with them."""
     lines = "\n".join(f"{name} = {value}" for name, value in RAISED_NODE.items())
     for j in net.indexes:
@@ -134,12 +133,7 @@ def _raise_limits(net: Net) -> None:
 
 
 def _is_open(net: Net, j: int, old: int) -> bool:
-    if net.pids().get((j, "node_api"), old) == old:
-        return False
-    try:
-        return httpx.get(f"{net.node(j).api}/readyz", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
+    return net.pids().get((j, "node_api"), old) != old and door_is_open(net, j)
 
 
 def _loads(net: Net, effort: Effort, say: Say) -> dict[str, Any]:
