@@ -63,7 +63,7 @@ def measure(n: int, logins: int, say: Say) -> dict[str, Any]:
 
 def _pool(n: int) -> int:
     """Keys enough for honest sessions, those that are under way when the liars start, and those after."""
-    return 4_000 * (n // 2 + 2)
+    return 6_000 * (n // 2 + 2)
 
 
 def _full_sized(net: Net) -> list[SessionView]:
@@ -81,9 +81,10 @@ def _convicted_at(net: Net, liars: Iterable[int]) -> int:
 def _restart(net: Net, nodes: Iterable[int], strategy: str = "") -> None:
     """Start these nodes again, as liars or as they should be."""
     programs = {"p2p_dkg": shlex.join([str(LIAR), strategy])} if strategy else {}
+    daemon = net.dir / "run" / "daemon.sock"
     for j in nodes:
-        net.kill_node(j)
-        socket_call(net.dir / "run" / "daemon.sock", "start", {"node": j, "programs": programs})
+        socket_call(daemon, "kill", {"node": j})
+        socket_call(daemon, "start", {"node": j, "programs": programs})
     wait_ready(net)
 
 
