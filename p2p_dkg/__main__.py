@@ -33,6 +33,13 @@ def _leaves(group: BaseExceptionGroup[OSError]) -> list[OSError]:
     return found
 
 
+def _reason(failure: OSError) -> str:
+    """LevelDB's errors have no number; what they say is their one argument, in bytes."""
+    said = failure.args[0] if len(failure.args) == 1 else ""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    return failure.strerror or text or type(failure).__name__
+
+
 def _run(launch: Launch, config: NodeConfig) -> None:
     folder = config.dir / "keeper"
     make_folder(folder)
@@ -68,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         refusal = _first(group)
     except* OSError as failures:
         # A full or broken disk: nothing half-done was told to anybody, so a restart goes on where this ended.
-        get_logger("keeper").error("keeper.disk", reasons=sorted({str(e.strerror) for e in _leaves(failures)}))
+        get_logger("keeper").error("keeper.disk", reasons=sorted({_reason(e) for e in _leaves(failures)}))
         status = BROKEN
     if refusal is None:
         return status
