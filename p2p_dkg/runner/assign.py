@@ -6,6 +6,7 @@ block, so the loser of a race between nodes reads the winner's result.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import anyio
@@ -21,6 +22,8 @@ from p2p_dkg.runner.watch import ChainWatch
 IS_NEW_MS = 10_000
 WAIT_S = 12.0
 RESEND_S = 4.0
+STALE_S = 30.0
+"""A chain that lives makes a block every few seconds. Without one for so long nothing is sent any more."""
 MAX_IN_FLIGHT = 1024
 _LOOK_EVERY = 4
 """Blocks between looks at an account no event spoke of."""
@@ -46,7 +49,7 @@ class Assigner:
         self._asks: dict[tuple[bytes, str], _Ask] = {}
 
     async def assign(self, request: AssignRequest, epoch: int) -> Assigned:
-        """The account's key. Raises AuthnetError with the chain's refusal, BUSY, TIMEOUT or UNAVAILABLE."""
+        """The account's key. Raises AuthnetError: the chain's refusal, BUSY, CHAIN_STALE, TIMEOUT or UNAVAILABLE."""
         if request.curve != "secp256k1":
             raise AuthnetError(Code.UNSUPPORTED_CURVE, f"keys of curve {request.curve!r} are not made here")
         if request.purpose not in _PURPOSES or len(request.account_id) != 32:
@@ -86,11 +89,16 @@ class Assigner:
         return ask.result
 
     async def _lead(self, request: AssignRequest, epoch: int, ask: _Ask) -> None:
+        last_block = self._watch.received_at
         try:
-            with anyio.fail_after(WAIT_S):
+            if self._watch.newest is not None and time.monotonic() - last_block > STALE_S:
+                raise AuthnetError(Code.CHAIN_STALE, f"the chain stands still: no block for {STALE_S:g} s")
+            with anyio.move_on_after(WAIT_S):
                 ask.result = await self._submit_and_wait(request, epoch, ask)
-        except TimeoutError:
-            ask.refusal = AuthnetError(Code.TIMEOUT, f"the chain assigned no key in {WAIT_S:g} s")
+            if ask.result is None and self._watch.received_at == last_block:
+                raise AuthnetError(Code.CHAIN_STALE, f"the chain stands still: no block in {WAIT_S:g} s")
+            if ask.result is None:
+                raise AuthnetError(Code.TIMEOUT, f"the chain assigned no key in {WAIT_S:g} s")
         except AuthnetError as refusal:
             ask.refusal = refusal
         finally:

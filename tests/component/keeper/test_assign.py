@@ -185,17 +185,38 @@ def test_a_transaction_in_a_second_block_is_not_taken_for_refused(tmp_path: Path
     assert "cd" not in desk._sent
 
 
-def test_a_halted_chain_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_halted_chain_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p_dkg.runner.assign.WAIT_S", 0.3)
 
     async def check(world: World) -> None:
         world.chain.halted = True
         with pytest.raises(AuthnetError) as caught:
             await world.nodes[1].assign(ask())
-        assert caught.value.code is Code.TIMEOUT
+        assert caught.value.code is Code.CHAIN_STALE
+        sent = len(world.chain.mempool)
+        monkeypatch.setattr("p2p_dkg.runner.assign.STALE_S", 0.2)
+        with pytest.raises(AuthnetError) as caught:
+            await world.nodes[1].assign(ask("eve"))
+        assert caught.value.code is Code.CHAIN_STALE
+        assert len(world.chain.mempool) == sent, "nothing more is sent to a chain that stands still"
         world.chain.halted = False
         await until(lambda: world.chain.query("/pool", PoolView).assigned == 1)
         assert (await world.nodes[1].assign(ask())).key.account_id
+
+    with_pool(tmp_path, check)
+
+
+def test_a_chain_that_lives_and_assigns_nothing_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p_dkg.runner.assign.WAIT_S", 0.3)
+
+    async def check(world: World) -> None:
+        async def lost(*_: object) -> Ticket:
+            return Ticket("AB", 1_000_000, None)
+
+        monkeypatch.setattr(world.nodes[1].assigner, "_send", lost)
+        with pytest.raises(AuthnetError) as caught:
+            await world.nodes[1].assign(ask())
+        assert caught.value.code is Code.TIMEOUT
 
     with_pool(tmp_path, check)
 
