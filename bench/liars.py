@@ -64,7 +64,7 @@ def measure(n: int, logins: int, say: Say) -> dict[str, Any]:
 
 def _pool(n: int) -> int:
     """Keys enough for honest sessions, those that are under way when the liars start, and those after."""
-    return 5_000 * (n // 2 + 2)
+    return 8_000 * (n // 2 + 2)
 
 
 def _full_sized(net: Net) -> list[SessionView]:
@@ -74,9 +74,10 @@ def _full_sized(net: Net) -> list[SessionView]:
 
 
 def _convicted_at(net: Net, liars: Iterable[int]) -> int:
-    """The height of node 1 once all of them are convicted, 0 before."""
-    convicts = {int(blame["convict"]) for blame in net.query(1, "/blame/0/20", list[dict[str, Any]])}
-    return net.height(1) if convicts >= set(liars) else 0
+    """The height at which the last of them was convicted, 0 before."""
+    blames = net.query(1, "/blame/0/20", list[dict[str, Any]])
+    heights = {int(blame["convict"]): int(blame["height"]) for blame in reversed(blames)}
+    return max(heights.values()) if set(heights) >= set(liars) else 0
 
 
 def _restart(net: Net, nodes: Iterable[int], strategy: str = "") -> None:
@@ -86,7 +87,6 @@ def _restart(net: Net, nodes: Iterable[int], strategy: str = "") -> None:
     for j in nodes:
         socket_call(daemon, "kill", {"node": j})
         socket_call(daemon, "start", {"node": j, "programs": programs})
-    wait_ready(net)
 
 
 def _logins(net: Net, liars: list[int], count: int, say: Say) -> dict[str, Any]:
@@ -101,6 +101,7 @@ def _logins(net: Net, liars: list[int], count: int, say: Say) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, strategy in (("login_two", IN_LOGINS), ("honest_login_two", "")):
         _restart(net, liars, strategy)
+        wait_ready(net)
         say(f"n = {net.n}: logins {'with wrong shares among the answers' if strategy else 'when all are honest'}")
         answer = load("login_two")
         errors = sum(answer.errors.values())
