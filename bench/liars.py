@@ -26,7 +26,7 @@ from tests.e2e.networks import running
 
 LIAR = ROOT / "tests" / "liars" / "keeper.py"
 IN_DEALS, IN_LOGINS = "bad-share", "junk-shares"
-SESSIONS = 3
+SESSIONS = 6
 """Of an honest network, before anybody lies; and the least of one with convicts."""
 FILL_S, CONVICT_S = 300, 60
 
