@@ -41,6 +41,17 @@ class Params(Record, frozen=True):
     t_open_ms: int = 3_000
     block_complaints: int = 2
     complaint_quota: int = 32
+    join_wait_ms: int = 30_000
+    handover_max_ms: int = 86_400_000
+    t_d_ms: int = 2_000
+    t_test_ms: int = 2_000
+    t_ack_ms: int = 5_000
+    t_ready_ms: int = 10_000
+    reshares_in_flight: int = 4
+    reshare_attempts: int = 8
+    serve_delay_ms: int = 60_000
+    grace_ms: int = 180_000
+    mask_reserve: int = 16
 
 
 class Genesis(Record, frozen=True):
