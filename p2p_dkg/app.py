@@ -82,7 +82,7 @@ class Keeper:
         faults = FaultPoints(toml.node.dev)
         self._chain = ChainReader(config.read_sock)
         self._comet = CometRpc(config.comet_sock)
-        self._mesh = Mesh(keystore.transport_seed, toml.p2p.listen)
+        self._mesh = Mesh(keystore.transport_seed, toml.p2p.listen, keystore.identity.pub.hex())
         self._watch = ChainWatch(self._chain, keystore)
         self._desk = TxDesk(keystore.identity, self._comet, self._height, faults)
         self._runner = Runner(self._chain, self._watch, self._desk, keystore, self._mesh, faults)

@@ -53,6 +53,8 @@ class Receipt:
     data: str
     signature: bytes
     node_pub: bytes
+    epoch: int = 0
+    """Committee it was given for; 0 where it came from another node, whose text is still unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,8 @@ class LoginPorts:
     """Epoch -> a function that opens an `Ecies` sealed to the service key."""
     assign: Callable[[AssignRequest], Awaitable[Assigned]]
     """The key of an account, after the block that assigned it. Raises AuthnetError."""
-    ask_receipts: Callable[[bytes, bytes], Awaitable[list[Receipt]]]
-    """(token hash, T) -> receipts that other members say they gave. Unchecked."""
+    ask_receipts: Callable[[int, bytes, bytes], Awaitable[list[Receipt]]]
+    """(epoch, token hash, T) -> receipts that other members of that committee say they gave. Unchecked."""
     answer_receipts: Callable[[ReceiptSource], None]
     """Register what answers other members' asks."""
     newest_block: Callable[[], BlockNote | None]

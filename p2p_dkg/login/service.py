@@ -18,7 +18,7 @@ from authnet_core.crypto.hashing import keccak256
 from authnet_core.crypto.jose_text import TokenText, read_token
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.accounts import account_id, canonical_id
-from authnet_core.protocol.receipts import SignedReceipt
+from authnet_core.protocol.receipts import SignedReceipt, parse
 from authnet_core.protocol.session_binding import session_nonce
 from authnet_core.protocol.views import AccountView, KeyView, VerifierView
 from p2p_dkg import ports
@@ -97,7 +97,9 @@ class LoginService:
     def on_receipt_ask(self, token_hash: bytes, temp_pub: bytes) -> ports.Receipt | None:
         """Another member's keeper asks for a receipt that this node has already given."""
         signed = self._desk.given(token_hash, temp_pub)
-        return None if signed is None else ports.Receipt(signed.text, signed.signature, self._outside.identity.pub)
+        if signed is None:
+            return None
+        return ports.Receipt(signed.text, signed.signature, self._outside.identity.pub, parse(signed.text).epoch)
 
     async def commit(self, params: dict[str, Any]) -> dict[str, Any]:
         """Bind a token's hash to a session key and say so."""
@@ -190,7 +192,7 @@ class LoginService:
             return
         with trio.move_on_after(_ASK_S):
             async with self._asks:
-                found = await self._outside.ask_receipts(token_hash, temp_pub)
+                found = await self._outside.ask_receipts(count.expected.epoch, token_hash, temp_pub)
                 count.add(SignedReceipt(r.data, r.signature) for r in found[:MAX_RECEIPTS])
 
     async def _key_of(self, request: ShareRequest, record: VerifierView, user: str) -> tuple[KeyView, bool]:

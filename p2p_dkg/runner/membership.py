@@ -69,10 +69,10 @@ class Membership:
         index = next((member.index for member in epoch.members if member.identity == own), None)
         is_other_epoch = self.epoch is None or self.epoch.epoch != epoch.epoch
         self.epoch, self.index = epoch, index
+        self._mesh.set_committees(self._chain_id, [epoch])
         if index is None:
             _log.warning("membership.none", epoch=epoch.epoch)
             return
-        self._mesh.set_committee(self._chain_id, epoch, index)
         if is_other_epoch:
             _log.info("membership.entered", epoch=epoch.epoch, index=index)
             files = self._keystore.epoch(epoch.epoch)

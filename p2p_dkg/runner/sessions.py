@@ -23,6 +23,7 @@ from authnet_runtime.chain import BlockNote, ChainReader
 from authnet_runtime.logs import get_logger
 from p2p_dkg.keystore.sessions import BRIEF
 from p2p_dkg.keystore.store import Keystore
+from p2p_dkg.network.directory import Peer
 from p2p_dkg.runner.driver import Driver, Surroundings
 from p2p_dkg.runner.early import EarlyMessages
 from p2p_dkg.runner.membership import Membership
@@ -72,11 +73,11 @@ class Sessions:
     def _is_broken(self, sid: bytes) -> bool:
         return trio.current_time() - self._broken.get(sid, -BROKEN_S) < BROKEN_S
 
-    async def take_message(self, sender: int, message: Message) -> None:
+    async def take_message(self, sender: Peer, message: Message) -> None:
         """A member's message: to its session, or kept for a moment if the session is not known yet."""
         driver = self._drivers.get(message.sid)
         if driver is not None:
-            driver.take(sender, message)
+            self._hand(driver, sender, message)
             return
         self._early.keep(sender, message)
         if not isinstance(message, Want) or len(self._drivers) >= MAX_ASKED:
@@ -84,6 +85,12 @@ class Sessions:
         if self._keystore.has_session(message.sid):
             self._asked.add(message.sid)
             self.on_question(message.sid)
+
+    def _hand(self, driver: Driver, sender: Peer, message: Message) -> None:
+        """Only what members of the session's own committee say reaches its machine."""
+        index = sender.index_in(driver.epoch)
+        if index is not None:
+            driver.take(index, message)
 
     async def offer(self, view: SessionView) -> None:
         """Feed a session's driver, opening one if this node has work in it."""
@@ -164,7 +171,7 @@ class Sessions:
         scope = self._scopes[sid] = trio.CancelScope()
         self._nursery.start_soon(self._run, driver, scope)
         for sender, message in self._early.pop(sid):
-            driver.take(sender, message)
+            self._hand(driver, sender, message)
         return driver
 
     def _construct(self, sid: bytes, view: SessionView) -> Driver | None:

@@ -335,7 +335,7 @@ def test_nobody_gets_a_d_of_an_honest_dealer_by_asking(tmp_path: Path) -> None:
         sid = bytes.fromhex(sessions(world)[0].sid)
         while not finals(world):
             for dealer in range(1, 6):
-                world.nodes[LIAR].mesh.send_all(WantRecovery(sid, dealer))
+                world.nodes[LIAR].mesh.send_all(1, WantRecovery(sid, dealer))
             await trio.sleep(0.05)
         assert not [m for _, _, m in seen if isinstance(m, Recovery)]
         assert [m for _, _, m in seen if isinstance(m, WantRecovery)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.store import Keystore, open_keystore
+from p2p_dkg.network.directory import Directory
 from p2p_dkg.ports import AssignRequest
 from p2p_dkg.runner.assign import Assigner
 from p2p_dkg.runner.runner import Runner
@@ -216,36 +217,40 @@ class _HubHost:
 
 
 class HubMesh:
-    """What a keeper sees as its Mesh."""
+    """What a keeper sees as its Mesh: everybody that is up and in a committee of both is reached."""
 
-    def __init__(self, hub: Hub, index: int) -> None:
-        self._hub, self.index = hub, index
+    def __init__(self, hub: Hub, index: int, identity: str) -> None:
+        self._hub, self.index, self.identity = hub, index, identity
         self.host = _HubHost()
-        self._inbox_in, self._inbox_out = trio.open_memory_channel[tuple[int, Message]](math.inf)
+        self._directory = Directory()
+        self._inbox_in, self._inbox_out = trio.open_memory_channel[tuple[str, Message]](math.inf)
         self._handler: Any = None
 
     def handle_messages(self, handler: Any) -> None:
         self._handler = handler
 
-    def set_committee(self, chain_id: str, epoch: EpochView, own_index: int) -> None:
-        self._hub.meshes[own_index] = self
+    def set_committees(self, chain_id: str, committees: Sequence[EpochView]) -> None:
+        self._directory = Directory(chain_id, committees, self.identity)
+        self._hub.meshes[self.index] = self
 
-    def send(self, to: int, message: Message) -> None:
-        mesh = self._hub.meshes.get(to)
-        if mesh is not None and not self._hub.drop(self.index, to, message):
-            mesh._inbox_in.send_nowait((self.index, message))
+    def send(self, epoch: int, to: int, message: Message) -> None:
+        peer = self._directory.peers.get(self._directory.members(epoch).get(to, ""))
+        mesh = next((m for m in self._hub.meshes.values() if peer is not None and m.identity == peer.identity), None)
+        if mesh is not None and not self._hub.drop(self.index, mesh.index, message):
+            mesh._inbox_in.send_nowait((self.identity, message))
 
-    def send_all(self, message: Message) -> None:
-        for to in list(self._hub.meshes):
-            if to != self.index:
-                self.send(to, message)
+    def send_all(self, epoch: int, message: Message) -> None:
+        for to in self._directory.members(epoch):
+            self.send(epoch, to, message)
 
     def peers(self) -> list[dict[str, object]]:
         return []
 
     async def run(self) -> None:
         async for sender, message in self._inbox_out:
-            await self._handler(sender, message)
+            peer = next((peer for peer in self._directory.peers.values() if peer.identity == sender), None)
+            if peer is not None:
+                await self._handler(peer, message)
 
 
 @dataclass
@@ -276,7 +281,7 @@ class Node:
         self.reader = reader
         chain: Any = reader
         comet: Any = self.comet
-        self.mesh = HubMesh(self.hub, self.index)
+        self.mesh = HubMesh(self.hub, self.index, self.keystore.identity.pub.hex())
         mesh: Any = self.mesh
         self.watch = ChainWatch(chain, self.keystore)
         self.desk = TxDesk(self.keystore.identity, comet, lambda: self.chain.height, self.faults)

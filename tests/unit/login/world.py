@@ -237,7 +237,7 @@ class Keeper:
             return None
         return ports.KeyShare(x=self.index * 10_000 + key.index, nonce=None if key.upgraded else 77)
 
-    async def ask(self, token_hash: bytes, temp_pub: bytes) -> list[ports.Receipt]:
+    async def ask(self, epoch: int, token_hash: bytes, temp_pub: bytes) -> list[ports.Receipt]:
         self.asks += 1
         others = [k for k in self.world.keepers if k is not self and k.source is not None]
         answers = [k.source(token_hash, temp_pub) for k in others if k.source is not None]
