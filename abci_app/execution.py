@@ -55,7 +55,10 @@ class Finalized:
 def check_tx(state: State, tx: Tx, transactions: Transactions) -> None:
     """Raise Rejected if the rules refuse `tx` in this state."""
     check_envelope(state, tx, transactions)
-    HANDLERS[tx.kind].check(state, tx)
+    handler = HANDLERS.get(tx.kind)
+    if handler is None:
+        raise Rejected(Code.WRONG_PHASE, f"{tx.kind} is not served")
+    handler.check(state, tx)
 
 
 def run_tx(state: State, raw: bytes, transactions: Transactions) -> Outcome:

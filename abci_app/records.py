@@ -91,7 +91,15 @@ class Epoch(Record, frozen=True):
     committee_hash: bytes
     record_hash: bytes
     status: str
+    """next, serving (in charge), retired, aborted."""
     serving_from_ms: int
+    previous: int = 0
+    """The epoch it took over from, 0 for the first."""
+    serving_until_ms: int = 0
+    grace_ends_ms: int = 0
+    """Both 0 while it is in charge."""
+    erased: int = 0
+    """Members that erased its shares."""
 
 
 class CurrentEpoch(Record, frozen=True):
@@ -247,6 +255,8 @@ class PoolBatch(Record, frozen=True):
     first_index: int
     held_by_all: bool
     spans: tuple[tuple[int, int], ...]
+    moved: bool = False
+    """The former committee holds them too."""
 
     @property
     def free(self) -> int:
@@ -254,7 +264,7 @@ class PoolBatch(Record, frozen=True):
 
 
 class Pool(Record, frozen=True):
-    """Keys of one curve. `made` counts keys on chain, `next_index` all indices given out at FINAL."""
+    """Keys of one curve. `made` counts keys on chain, `masked` those of them that are no one's, ever."""
 
     curve: str
     made: int = 0
@@ -262,16 +272,18 @@ class Pool(Record, frozen=True):
     reserved_total: int = 0
     filling: bool = False
     batches: tuple[PoolBatch, ...] = ()
+    masked: int = 0
 
     @property
     def free(self) -> int:
-        return self.made - self.assigned
+        return self.made - self.assigned - self.masked
 
 
 class Indices(Record, frozen=True):
     """The key index that the next final session starts at; one numbering for all curves."""
 
     next_index: int = 0
+    batches: int = 0
 
 
 class Key(Record, frozen=True):
