@@ -51,6 +51,9 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     state.put(tables.session(session.sid), session)
     first = session.first_index + message.chunk * CHUNK_KEYS
     count = len(message.keys) // KEY_PAIR
+    if message.path:
+        # So that whoever is handed this chunk with a snapshot can check it without the others.
+        state.put_bulk(tables.key_path(first), b"".join(message.path))
     for offset in range(count):
         pair = message.keys[offset * KEY_PAIR : (offset + 1) * KEY_PAIR]
         state.put_bulk(tables.pool_key(first + offset), pair)
