@@ -26,6 +26,7 @@ class FakeChain:
         self.epochs: dict[int, EpochRecord] = {}
         self.verifiers: dict[str, VerifierRecord] = {}
         self.observed: list[bytes] = []
+        self.told: dict[int, EpochRecord] = {}
         self.refuse: Code | None = None
         self.applies = True
 
@@ -41,8 +42,16 @@ class FakeChain:
             self.verifiers[record.verifier.name] = record.verifier
         return {}
 
+    async def saw_epoch(self, params: dict[str, Any], _caller: Connection) -> dict[str, Any]:
+        record = decode_record(bytes.fromhex(params["record"])).epoch
+        self.told[record.epoch] = record
+        return {}
+
     async def query(self, params: dict[str, Any], _caller: Connection) -> dict[str, Any]:
-        _, kind, name = params["path"].split("/")
+        _, kind, *rest = params["path"].split("/")
+        name = rest[0] if rest else ""
+        if name == "current":
+            name = str(max(self.epochs, default=0))
         if kind == "epoch" and (epoch := self.epochs.get(int(name))) is not None:
             value = {"epoch": epoch.epoch, "n": epoch.n, "k": epoch.k, "t": epoch.t, "status": "current"}
             return {"height": 1, "value": value | {"members": [], "committee_hash": ""}}
@@ -97,6 +106,7 @@ async def fake_keeper(config: NodeConfig, node: FakeNode, chain: FakeChain | Non
     methods: dict[str, Any] = {"identity": identity, "sign_registration": sign}
     if chain is not None:
         methods["observe"] = chain.observe
+        methods["saw_epoch"] = chain.saw_epoch
     async with anyio.create_task_group() as group:
         await group.start(lambda task_status: serve(config.ops_sock, methods, task_status=task_status))
         if chain is not None:
