@@ -15,6 +15,8 @@ from abci_app import tables
 from abci_app.execution import Executor, Finalized, Outcome, check_tx, compute_genesis_hash
 from abci_app.faults import Faults
 from abci_app.genesis import AppState, apply_genesis
+from abci_app.restore import Answer, Applied, Offer, Offered, Restorer
+from abci_app.shelf import Shelf
 from abci_app.state import Block, State
 from abci_app.store import Store
 from abci_app.transactions import Transactions
@@ -44,7 +46,13 @@ class Application:
         self._initial: InitialState | None = None
         self._finalized: Finalized | None = None
         self._check_state: State | None = None
+        self._restorer = Restorer(self.store)
+        self.shelf: Shelf | None = None
+        """States for nodes that join; None where nobody may have them."""
         self.on_commit: Callable[[Finalized], None] = lambda finalized: None
+        self._arm()
+
+    def _arm(self) -> None:
         genesis = self.store.get(tables.GENESIS)
         self._faults.armed = genesis is not None and genesis.dev
 
@@ -57,6 +65,7 @@ class Application:
     def _state_for(self, block: Block) -> State:
         """The committed state, or before the first Commit the one of genesis, with nothing above it."""
         state = State(self.store, block)
+        state.root = self.meta.app_hash
         if self.meta.height == 0:
             if self._initial is None:
                 raise AuthnetError(Code.UNAVAILABLE, "the chain has not been initialised")
@@ -72,6 +81,7 @@ class Application:
 
     def init_chain(self, initial: InitialState) -> bytes:
         """Take genesis; return its app hash. Raises ConfigError for a genesis that can not work."""
+        self._restorer.abandon()
         state = State(self.store, Block(0, initial.time_ms))
         apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
         self._initial = initial
@@ -102,8 +112,11 @@ class Application:
         if self._finalized is None:
             raise RuntimeError("Commit without FinalizeBlock")
         finalized, self._finalized = self._finalized, None
+        before_ms = self.meta.time_ms
         self.store.commit(finalized.pending)
         self._check_state = None
+        if self.shelf is not None:
+            self.shelf.on_commit(before_ms)
         self.on_commit(finalized)
         self._faults.reach("commit_before_reply")
 
@@ -119,5 +132,24 @@ class Application:
             return Outcome(refusal.code, refusal.message, b"", [])
         return Outcome(None, "", b"", [])
 
+    # snapshot connection
+
+    def offer_snapshot(self, offer: Offer, app_hash: bytes) -> Offered:
+        """Take a peer's offer of a state, or refuse it."""
+        verdict = self._restorer.offer(offer, app_hash)
+        if verdict is Offered.ACCEPT:
+            self._initial = self._finalized = self._check_state = None
+        return verdict
+
+    def apply_snapshot_chunk(self, index: int, chunk: bytes, sender: str) -> Answer:
+        """Take a chunk of the state on offer."""
+        answer = self._restorer.apply(index, chunk, sender)
+        if answer.verdict is Applied.ACCEPT and self.meta.height:
+            self._check_state = None
+            self._arm()
+        return answer
+
     def close(self) -> None:
+        if self.shelf is not None:
+            self.shelf.close()
         self.store.close()

@@ -58,7 +58,7 @@ STANDINGS: Final[Mapping[str, frozenset[Standing]]] = {
     "assign": frozenset({Standing.CURRENT, Standing.LEAVING}),
     "erased": frozenset({Standing.RETIRED}),
 }
-"""What the epoch in the body must be, by kind. A member that lacks shares says so (rcomplain, rhave) after the switch too."""
+"""What the epoch in the body must be, by kind. Who catches up on shares goes on with that after the switch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +156,12 @@ def check_membership(state: State, kind: str, number: int, signer: bytes) -> Non
 def _misplaced(state: State, kind: str, number: int, current: int) -> Rejected:
     """Why a kind can not be written in the name of this epoch."""
     handover, wants = state.get(tables.HANDOVER), STANDINGS[kind]
-    if Standing.NEXT in wants and number != current:
-        if handover is None:
-            return Rejected(Code.NO_HANDOVER, f"no hand-over is under way; the current epoch is {current}")
-        if number == handover.epoch:
-            return Rejected(Code.NO_HANDOVER, f"epoch {number} is announced; its members join after the notice")
-    if wants == _NEXT:
-        if handover is None:
-            return Rejected(Code.NO_HANDOVER, f"no hand-over is under way; the current epoch is {current}")
-        return Rejected(Code.WRONG_EPOCH, f"a member of epoch {handover.epoch} writes this")
+    if Standing.NEXT in wants and handover is not None and number == handover.epoch:
+        return Rejected(Code.NO_HANDOVER, f"epoch {number} is announced; its members join after the notice")
+    if wants == _NEXT and handover is None:
+        return Rejected(Code.NO_HANDOVER, f"no hand-over is under way; the current epoch is {current}")
+    if wants == _NEXT and handover is not None:
+        return Rejected(Code.WRONG_EPOCH, f"members of epoch {handover.epoch} write this")
     if wants == {Standing.RETIRED}:
         return Rejected(Code.WRONG_EPOCH, f"epoch {number} has not been replaced; the current epoch is {current}")
     return Rejected(Code.WRONG_EPOCH, f"the current epoch is {current}")

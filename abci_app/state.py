@@ -62,6 +62,10 @@ class State:
         self.changes: dict[bytes, Record | None] = {}
         self.bulk_changes: dict[bytes, bytes | None] = {}
         self.remembered: dict[int, dict[bytes, None]] = {}
+        self.root = b""
+        """App hash before this block; set by who builds the state for one."""
+        self.validator_updates: tuple[tuple[bytes, int], ...] = ()
+        """(ed25519 key, power) that this block tells CometBFT, by key; 0 takes one out."""
         self.complaints: Counter[int] = Counter()
         """COMPLAINs per member in this block. It ends with the block, so it is no part of what is hashed."""
 

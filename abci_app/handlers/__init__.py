@@ -16,6 +16,7 @@ from abci_app.handlers import (
     complain,
     deal,
     enckey,
+    erased,
     fallback_list,
     fallback_scalar,
     final,
@@ -23,6 +24,8 @@ from abci_app.handlers import (
     keys,
     observe,
     opened,
+    ready_node,
+    reject,
 )
 from abci_app.state import State
 from abci_app.transactions import Tx
@@ -47,4 +50,7 @@ HANDLERS: Mapping[str, Handler] = {
     "have": Handler(have.check, have.apply),
     "assign": Handler(assign.check, assign.apply),
     "observe": Handler(observe.check, observe.apply),
+    "reject": Handler(reject.check, reject.apply),
+    "ready_node": Handler(ready_node.check, ready_node.apply),
+    "erased": Handler(erased.check, erased.apply),
 }

@@ -1,0 +1,21 @@
+"""Which members of the next committee are ready to take over."""
+
+from __future__ import annotations
+
+from abci_app import records_handover as rh
+from abci_app import tables
+from abci_app.state import Reader
+
+
+def ready_members(state: Reader, handover: rh.Handover) -> tuple[int, ...]:
+    """Those whose chain is up and that have an encryption key for the next resharing."""
+    found = []
+    for member, node in enumerate(handover.ready_nodes, start=1):
+        keys = state.get(tables.enckeys(handover.epoch, member)) if node is not None else None
+        if keys is not None and keys.key_at(handover.next_counter):
+            found.append(member)
+    return tuple(found)
+
+
+def count_ready(state: Reader, handover: rh.Handover) -> int:
+    return len(ready_members(state, handover))
