@@ -6,10 +6,11 @@ Source: docs/protocol/epochs.md.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from abci_app import records as r
 from abci_app import records_handover as rh
 from abci_app import reshare_flow, switch, tables, votes
 from abci_app.bits import bit
@@ -34,6 +35,7 @@ from abci_app.state import State
 from authnet_core.protocol.committee import Committee
 from authnet_core.wire.authnet_pb2 import EpochRecord
 
+R = TypeVar("R", bound=r.Record)
 MAX_ENDED: Final = 16
 
 
@@ -184,9 +186,8 @@ def _end(state: State, handover: rh.Handover, outcome: str, members: int = 0, ca
     events = reshare_flow.cancel(state, handover)
     epoch = state.need(tables.epoch(handover.epoch))
     for member in epoch.members:
-        for slot in (tables.enckeys(epoch.epoch, member.index), tables.quota(epoch.epoch, member.index)):
-            if state.get(slot) is not None:  # type: ignore[type-var]
-                state.delete(slot)  # type: ignore[type-var]
+        _forget(state, tables.enckeys(epoch.epoch, member.index))
+        _forget(state, tables.quota(epoch.epoch, member.index))
     state.put(tables.epoch(epoch.epoch), replace(epoch, status=ABORTED))
     _close(state, handover, rh.Ended(epoch.epoch, outcome, *_now(state), handover.phase, members, cause))
     return [*events, event("epoch_phase", epoch=epoch.epoch, phase=ABORTED)]
@@ -194,8 +195,12 @@ def _end(state: State, handover: rh.Handover, outcome: str, members: int = 0, ca
 
 def _close(state: State, handover: rh.Handover, ended: rh.Ended) -> None:
     votes.drop(state, get_subject(handover.epoch))
-    state.delete(tables.HANDOVER)
-    if state.get(tables.ROOTS) is not None:
-        state.delete(tables.ROOTS)
+    _forget(state, tables.HANDOVER)
+    _forget(state, tables.ROOTS)
     known = (state.get(tables.ENDED_HANDOVERS) or rh.EndedList()).ended
     state.put(tables.ENDED_HANDOVERS, rh.EndedList((ended, *known)[:MAX_ENDED]))
+
+
+def _forget(state: State, slot: tables.Slot[R]) -> None:
+    if state.get(slot) is not None:
+        state.delete(slot)
