@@ -242,7 +242,7 @@ class Dispatcher:
         offer = Offer(s.height, s.format, s.chunks, s.hash, s.metadata)
         offered = self._app.offer_snapshot(offer, request.app_hash)
         _log.info("snapshot.offered", height=offer.height, chunks=offer.chunks, verdict=offered.value)
-        verdict = pb.ResponseOfferSnapshot.Result.Value(offered.name)
+        verdict = offered.name
         return pb.Response(offer_snapshot=pb.ResponseOfferSnapshot(result=verdict))
 
     def _apply_snapshot_chunk(self, request: pb.RequestApplySnapshotChunk) -> pb.Response:
@@ -250,7 +250,7 @@ class Dispatcher:
         if answer.reason:
             _log.warning("snapshot.refused", index=request.index, sender=request.sender, reason=answer.reason)
         response = pb.ResponseApplySnapshotChunk(
-            result=pb.ResponseApplySnapshotChunk.Result.Value(answer.verdict.name),
+            result=answer.verdict.name,
             refetch_chunks=answer.refetch,
             reject_senders=answer.reject,
         )
