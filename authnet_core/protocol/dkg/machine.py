@@ -11,7 +11,7 @@ from authnet_core.crypto.secp256k1 import pub
 from authnet_core.protocol.dkg import records, stage_deal, stage_exchange, stage_fallback, stage_keys, stage_recovery
 from authnet_core.protocol.dkg.batch import Batch, load_batch
 from authnet_core.protocol.dkg.effects import Effect, Shelf
-from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher
+from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher, Want
 from authnet_core.protocol.dkg.messages import (
     Bundle,
     Message,
@@ -52,7 +52,7 @@ class Session:
         if ek_secret is not None and pub(ek_secret) != params.eks[me - 1]:
             raise ValueError("not the secret of the announced encryption key")
         timing = timing or Timing()
-        fetcher = Fetcher(timing.fetch_first, timing.fetch_last)
+        fetcher: Fetcher[Party, Want] = Fetcher(timing.fetch_first, timing.fetch_last)
         self._state = State(params, me, timing, bytearray(ek_secret or b""), bytearray(seed), fetcher)
         self._state.load(durable)
         self._state.batch = load_batch(durable)

@@ -10,7 +10,7 @@ from authnet_core.protocol.dkg import check, deal, records
 from authnet_core.protocol.dkg.batch import Batch
 from authnet_core.protocol.dkg.deal import Dealing
 from authnet_core.protocol.dkg.effects import Blame, Effect, Erase, SetTimer, Shelf, Store, Submit
-from authnet_core.protocol.dkg.fetching import Fetcher
+from authnet_core.protocol.dkg.fetching import Fetcher, Want
 from authnet_core.protocol.dkg.holdings import Holdings, Verdict
 from authnet_core.protocol.dkg.messages import Bundle, ChainMessage, Complain, Deal, Message, PointList
 from authnet_core.protocol.dkg.params import Party, SessionParams
@@ -46,7 +46,7 @@ class State:
     ek: bytearray = field(repr=False)
     """Own encryption secret, empty if this node announced none or erased it."""
     seed: bytearray = field(repr=False)
-    fetcher: Fetcher
+    fetcher: Fetcher[Party, Want]
     picture: Picture | None = None
     dealing: Dealing | None = field(default=None, repr=False)
     own_stored: bool = False
