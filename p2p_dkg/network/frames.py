@@ -39,10 +39,12 @@ from authnet_core.protocol.reshare.messages import (
 )
 from authnet_core.wire import peer_pb2 as pb
 
-MAX_FRAME = 1 << 20
+MAX_FRAME = 3 << 19
+"""A resharing's bundle of the largest batch: 5 * 1,024 keys and the mask for 9 members, 32 bytes each."""
 LINK_VERSION = 1
 _MAX_MEMBERS = 64
 _MAX_PARTS = (MAX_ROWS + 1) * POINT
+_MAX_NONCES = 5 * MAX_ROWS * SCALAR
 _MAX_RECEIPT_TEXT = 1024
 
 
@@ -87,14 +89,14 @@ Frame: TypeAlias = Hello | Ping | PeerMessage | ReceiptAsk | ReceiptAnswer
 
 
 def encode(frame: Frame) -> bytes:
-    """The frame's bytes, without the length in front. Raises ValueError above 1 MiB."""
+    """The frame's bytes, without the length in front. Raises ValueError above 1.5 MiB."""
     out = pb.Frame()
     name, body = _body(frame)
     getattr(out, name).CopyFrom(body)
     getattr(out, name).SetInParent()
     raw = out.SerializeToString()
     if len(raw) > MAX_FRAME:
-        raise ValueError("a frame has at most 1 MiB")
+        raise ValueError("a frame has at most 1.5 MiB")
     return raw
 
 
@@ -160,7 +162,7 @@ def _session_body(message: Message) -> tuple[str, Protobuf]:
 def decode(raw: bytes) -> Frame:
     """Parse one frame. Raises DecodeError."""
     if len(raw) > MAX_FRAME:
-        raise DecodeError("a frame has at most 1 MiB", Code.TOO_LARGE)
+        raise DecodeError("a frame has at most 1.5 MiB", Code.TOO_LARGE)
     parsed = pb.Frame()
     try:
         parsed.ParseFromString(raw)
@@ -243,8 +245,8 @@ def _reshare_recovery(message: pb.ReshareRecovery) -> ReshareRecovery:
 
 def _nonces(message: pb.Nonces) -> Nonces:
     size = len(message.nonces)
-    if not size or size % SCALAR:
-        raise DecodeError("nonces have 32 bytes a key")
+    if not size or size % SCALAR or size > _MAX_NONCES:
+        raise DecodeError(f"nonces have 32 bytes a key, at most {_MAX_NONCES}")
     return Nonces(_sized(message.rid, 32), message.nonces)
 
 

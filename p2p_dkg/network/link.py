@@ -53,7 +53,7 @@ class FrameStream:
         """The next frame's bytes. Raises LinkBroken, DecodeError (too long) or TooSlowError."""
         size = int.from_bytes(await self._exactly(4), "big")
         if size > MAX_FRAME:
-            raise DecodeError("a frame has at most 1 MiB", Code.TOO_LARGE)
+            raise DecodeError("a frame has at most 1.5 MiB", Code.TOO_LARGE)
         return await self._exactly(size)
 
     async def write(self, raw: bytes) -> None:

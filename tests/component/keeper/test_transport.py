@@ -32,7 +32,6 @@ from p2p_dkg.ports import Receipt
 
 CHAIN = "test-1"
 SID = b"s" * 32
-STRANGER = b"x" * 32
 Test = Callable[[], Awaitable[None]]
 
 
@@ -42,8 +41,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-SEEDS = sorted((bytes([number]) * 32 for number in range(1, 10)), key=peer_id_of)
-"""In the order of their peer ids, so that the lower index dials here."""
+STRANGER, *SEEDS = sorted((bytes([number]) * 32 for number in range(1, 11)), key=peer_id_of)
+"""In the order of their peer ids, so that the lower index dials here, and the stranger everybody."""
 
 
 def seed_of(index: int) -> bytes:
@@ -74,7 +73,7 @@ class Node:
 
     def __init__(self, index: int, port: int, seed: bytes | None = None) -> None:
         self.index, self.seed = index, seed or seed_of(index)
-        self.mesh = Mesh(self.seed, address_of(port), identity_of(self.seed))
+        self.mesh = Mesh(self.seed, address_of(port), identity_of(seed_of(index)))
         self.got: list[tuple[int | None, PeerMessage]] = []
         self.mesh.handle_messages(self._take)
         self.scope = trio.CancelScope()

@@ -19,6 +19,7 @@ from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.store import Keystore, SeenBlock, open_keystore
+from p2p_dkg.network.directory import Peer
 from p2p_dkg.runner import sessions as sessions_module
 from p2p_dkg.runner.driver import MAX_PER_SENDER, Driver, Surroundings
 from p2p_dkg.runner.enckeys import EncKeyPoster
@@ -27,6 +28,7 @@ from p2p_dkg.runner.watch import ChainWatch
 
 SID = b"s" * 32
 WANT = WantBundle(SID, 1)
+FIVE = Peer("five", "", "", ((1, 5),))
 
 
 @pytest.fixture
@@ -154,7 +156,7 @@ def test_a_session_that_only_waits_for_others_has_no_machine_until_they_ask(keys
         sessions = make_sessions(keystore, opened)
         await sessions.offer(final_view())
         assert opened == []
-        await sessions.take_message(5, want)
+        await sessions.take_message(FIVE, want)
         await sessions.offer(final_view())
         assert opened == [SID]
         await sessions.offer(final_view())
@@ -171,9 +173,9 @@ def test_an_answer_that_nobody_asked_for_brings_no_machine_back(keystore: Keysto
         sessions = make_sessions(keystore, [])
         sessions.on_question = asked.append
         for answer in (Parts(SID, 1, 2, bytes(64)), Recovery(SID, 1, b"\x02" * 33, bytes(64))):
-            await sessions.take_message(5, answer)
+            await sessions.take_message(FIVE, answer)
         assert asked == []
-        await sessions.take_message(5, WantRecovery(SID, 1))
+        await sessions.take_message(FIVE, WantRecovery(SID, 1))
         assert asked == [SID]
 
     trio.run(main)
@@ -238,10 +240,10 @@ def test_questions_open_no_more_than_so_many_machines(keystore: Keystore, monkey
         asked: list[bytes] = []
         sessions.on_question = asked.append
         monkeypatch.setattr(sessions_module, "MAX_ASKED", 0)
-        await sessions.take_message(5, WANT)
+        await sessions.take_message(FIVE, WANT)
         assert asked == []
         monkeypatch.setattr(sessions_module, "MAX_ASKED", 1)
-        await sessions.take_message(5, WANT)
+        await sessions.take_message(FIVE, WANT)
         assert asked == [SID]
 
     trio.run(main)
