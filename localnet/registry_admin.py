@@ -11,6 +11,7 @@ from typing import Any
 
 from web3.utils import get_create_address
 
+from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.committee import Committee
 from authnet_runtime.ethereum import Ethereum, Sender, artifact
 from authnet_runtime.registry import Registry
@@ -103,6 +104,24 @@ class RegistryAdmin:
         size = (committee.n, committee.k, committee.t)
         await self._do("announceEpoch", registry.functions.announceEpoch(*size, notice_s, start_when_full))
         return await registry.last_epoch()
+
+    async def open_epoch(
+        self, registry: Registry, epoch: int, committee: Committee, operators: Sequence[str], *, notice_s: int = 0
+    ) -> None:
+        """Announce `epoch` and allow its operators at once; it starts when they have all registered.
+
+        Raises REGISTRY_REFUSED if the next number is another one.
+        """
+        last = await registry.last_epoch()
+        if last + 1 != epoch:
+            raise AuthnetError(Code.REGISTRY_REFUSED, f"the registry's next epoch is {last + 1}, not {epoch}")
+        size = (committee.n, committee.k, committee.t)
+        opening = registry.functions.announceEpoch(*size, notice_s, True)
+        allowing = registry.functions.allowOperators(epoch, self._checksum(operators))
+        sent = [("announceEpoch", await self._sender.send("announceEpoch", opening))]
+        sent.append(("allowOperators", await self._sender.send("allowOperators", allowing, GAS)))
+        for what, transaction in sent:
+            await self._sender.wait(what, transaction)
 
     async def whitelist(self, registry: Registry, epoch: int, operators: Sequence[str]) -> None:
         """Allow operators to register; their order is the order of the parties."""
