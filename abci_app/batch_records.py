@@ -126,6 +126,8 @@ class Sweep(Record, frozen=True):
     """Batches in [cursor, end) whose bulky records of `epoch` are dropped, a few in each block."""
 
     epoch: int
+    tiles: int
+    """An epoch that has all of these batches, to go from one to the next."""
     end: int
     is_void: bool
     """The epoch never came: its batches go altogether."""

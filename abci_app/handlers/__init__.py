@@ -24,8 +24,13 @@ from abci_app.handlers import (
     keys,
     observe,
     opened,
+    rack,
+    rdeal,
+    ready,
     ready_node,
     reject,
+    rhave,
+    rtest,
 )
 from abci_app.state import State
 from abci_app.transactions import Tx
@@ -48,6 +53,11 @@ HANDLERS: Mapping[str, Handler] = {
     "final": Handler(final.check, final.apply),
     "keys": Handler(keys.check, keys.apply),
     "have": Handler(have.check, have.apply),
+    "rdeal": Handler(rdeal.check, rdeal.apply),
+    "rtest": Handler(rtest.check, rtest.apply),
+    "rack": Handler(rack.check, rack.apply),
+    "ready": Handler(ready.check, ready.apply),
+    "rhave": Handler(rhave.check, rhave.apply),
     "assign": Handler(assign.check, assign.apply),
     "observe": Handler(observe.check, observe.apply),
     "reject": Handler(reject.check, reject.apply),
