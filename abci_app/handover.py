@@ -82,6 +82,8 @@ def start_clocks(state: State) -> None:
     handover = known
     if handover.phase_ms == 0 and handover.phase_height < now.height:
         handover = replace(handover, phase_ms=now.time_ms)
+    if handover.notice_from_ms == 0 and handover.announced_height < now.height:
+        handover = replace(handover, notice_from_ms=now.time_ms)
     if handover.joining_ms == 0 and 0 < handover.joining_height < now.height:
         handover = replace(handover, joining_ms=now.time_ms)
     if handover.enough_ms == 0 and 0 < handover.enough_height < now.height:
@@ -117,7 +119,7 @@ def advance(state: State) -> list[Event]:
 
 def _join(state: State, handover: rh.Handover) -> list[Event]:
     """The notice is over. One of no length ends with the next block."""
-    is_over = is_due(state, handover.phase_ms, handover.phase_height, handover.notice_ms)
+    is_over = is_due(state, handover.notice_from_ms, handover.announced_height, handover.notice_ms)
     if not is_over and (handover.notice_ms or handover.phase_height == state.block.height):
         return []
     return _enter(state, replace(handover, joining_height=state.block.height), JOINING)

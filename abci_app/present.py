@@ -9,6 +9,7 @@ from abci_app import tables
 from abci_app.bits import parties
 from abci_app.complaints import case_of
 from abci_app.pool import compute_reserve, get_pool
+from abci_app.readiness import get_next_counter
 from abci_app.session_flow import expected_count
 from abci_app.state import Reader
 from abci_app.store import Snapshot
@@ -27,34 +28,6 @@ def status_view(snapshot: Snapshot, genesis: r.Genesis) -> v.StatusView:
         app_hash=snapshot.meta.app_hash.hex(),
         epoch=0 if current is None else current.epoch,
         observers=tuple(observer.hex() for observer in genesis.observers),
-    )
-
-
-def epoch_view(state: Reader, epoch: r.Epoch) -> v.EpochView:
-    members = []
-    for member in epoch.members:
-        keys = state.get(tables.enckeys(epoch.epoch, member.index))
-        view = v.MemberView(
-            index=member.index,
-            operator=member.operator,
-            identity=member.identity.hex(),
-            consensus=member.consensus.hex(),
-            peer_id=member.peer_id,
-            p2p_addr=member.p2p_addr,
-            comet_addr=member.comet_addr,
-            endpoint=member.endpoint,
-            service_key="" if keys is None else keys.service_key.hex(),
-        )
-        members.append(view)
-    return v.EpochView(
-        epoch=epoch.epoch,
-        n=epoch.n,
-        k=epoch.k,
-        t=epoch.t,
-        status=epoch.status,
-        members=tuple(members),
-        committee_hash=epoch.committee_hash.hex(),
-        serving_from_ms=epoch.serving_from_ms,
     )
 
 
@@ -217,12 +190,12 @@ def pool_view(state: Reader, curve: str) -> v.PoolView:
 
 
 def enckeys_view(state: Reader, epoch: r.Epoch) -> v.EncKeysView:
-    keygen = state.get(tables.KEYGEN) or r.Keygen(0)
+    next_counter = get_next_counter(state, epoch.epoch)
     members = []
     for member in epoch.members:
         keys = state.get(tables.enckeys(epoch.epoch, member.index))
-        first = keygen.next_counter if keys is None else max(keys.first, keygen.next_counter)
+        first = next_counter if keys is None else max(keys.first, next_counter)
         last = first - 1 if keys is None else keys.last
         service_key = "" if keys is None else keys.service_key.hex()
         members.append(v.EncKeyView(index=member.index, first=first, last=last, service_key=service_key))
-    return v.EncKeysView(next_counter=keygen.next_counter, members=tuple(members))
+    return v.EncKeysView(next_counter=next_counter, members=tuple(members))

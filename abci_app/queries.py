@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from abci_app import present, tables
+from abci_app import present, queries_epochs, tables
 from abci_app import records as r
+from abci_app.query_parts import Absent, Found, parse_hex, parse_number
 from abci_app.sessions import SECP256K1
 from abci_app.store import Snapshot, Store
 from authnet_core.crypto import smt
@@ -27,14 +28,6 @@ _MAX_PATH = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A view and the tree keys it was read from."""
-
-    view: Any
-    keys: tuple[bytes, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """`proofs` verify against `app_hash`, which is in the header of `height` + 1."""
 
@@ -43,31 +36,6 @@ class Answer:
     view: Any
     refusal: AuthnetError | None = None
     proofs: list[smt.Presence | smt.Absence] = field(default_factory=list)
-
-
-class Absent(Exception):
-    """Nothing there; `key` proves it."""
-
-    def __init__(self, code: Code, sentence: str, key: bytes) -> None:
-        super().__init__(sentence)
-        self.refusal = AuthnetError(code, sentence)
-        self.key = key
-
-
-def _hex(text: str, size: int, name: str) -> bytes:
-    try:
-        raw = bytes.fromhex(text) if text.isascii() and text == text.lower() else b""
-    except ValueError:
-        raw = b""
-    if len(raw) != size:
-        raise AuthnetError(Code.BAD_PARAMS, f"{name} must be {size} bytes of lowercase hex")
-    return raw
-
-
-def _number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise AuthnetError(Code.BAD_PARAMS, f"{name} must be a number")
-    return int(text)
 
 
 def _status(snapshot: Snapshot, arguments: list[str]) -> Found:
@@ -80,29 +48,6 @@ def _status(snapshot: Snapshot, arguments: list[str]) -> Found:
 def _params(snapshot: Snapshot, arguments: list[str]) -> Found:
     params = snapshot.get(tables.PARAMS) or r.Params()
     return Found(v.ParamsView(values=msgspec.structs.asdict(params)), (tables.PARAMS.key,))
-
-
-def _epoch(snapshot: Snapshot, arguments: list[str]) -> Found:
-    if arguments[0] == "current":
-        current = snapshot.get(tables.CURRENT_EPOCH)
-        if current is None:
-            raise Absent(Code.NOT_FOUND, "no epoch has been observed yet", tables.CURRENT_EPOCH.key)
-        number = current.epoch
-    else:
-        number = _number(arguments[0], "epoch")
-    slot = tables.epoch(number)
-    epoch = snapshot.get(slot)
-    if epoch is None:
-        raise Absent(Code.NOT_FOUND, f"epoch {number} is unknown", slot.key)
-    return Found(present.epoch_view(snapshot, epoch), (tables.CURRENT_EPOCH.key, slot.key))
-
-
-def _enckeys(snapshot: Snapshot, arguments: list[str]) -> Found:
-    current = snapshot.get(tables.CURRENT_EPOCH)
-    epoch = None if current is None else snapshot.get(tables.epoch(current.epoch))
-    if epoch is None:
-        raise Absent(Code.NOT_FOUND, "no epoch has been observed yet", tables.CURRENT_EPOCH.key)
-    return Found(present.enckeys_view(snapshot, epoch))
 
 
 def _listed(snapshot: Snapshot, sids: Sequence[bytes]) -> list[r.Session]:
@@ -142,7 +87,7 @@ def _retained_count(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def _page(arguments: list[str], most: int) -> tuple[int, int]:
-    first, limit = _number(arguments[0], "first"), _number(arguments[1], "limit")
+    first, limit = parse_number(arguments[0], "first"), parse_number(arguments[1], "limit")
     if not 1 <= limit <= most:
         raise AuthnetError(Code.BAD_PARAMS, f"limit must be 1 to {most}")
     return first, limit
@@ -165,7 +110,7 @@ def _blame_page(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def _blame(snapshot: Snapshot, arguments: list[str]) -> Found:
-    slot = tables.blame(_number(arguments[0], "number"))
+    slot = tables.blame(parse_number(arguments[0], "number"))
     record = snapshot.get(slot)
     if record is None:
         raise Absent(Code.NOT_FOUND, "no such conviction", slot.key)
@@ -173,7 +118,7 @@ def _blame(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def _session(snapshot: Snapshot, arguments: list[str]) -> Found:
-    slot = tables.session(_hex(arguments[0], 32, "sid"))
+    slot = tables.session(parse_hex(arguments[0], 32, "sid"))
     session = snapshot.get(slot)
     if session is None:
         raise Absent(Code.UNKNOWN_SESSION, "no such session", slot.key)
@@ -200,7 +145,7 @@ def _verifier(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 def _account(snapshot: Snapshot, arguments: list[str]) -> Found:
     name, _, question = arguments[0].partition("?")
-    account_id = _hex(name, 32, "account id")
+    account_id = parse_hex(name, 32, "account id")
     curve = question.removeprefix("curve=") if question else SECP256K1
     if curve != SECP256K1:
         raise AuthnetError(Code.UNSUPPORTED_CURVE, "accounts have keys on secp256k1 only")
@@ -233,12 +178,12 @@ def _key_view(snapshot: Snapshot, index: int) -> v.KeyView:
 
 
 def _key(snapshot: Snapshot, arguments: list[str]) -> Found:
-    index = _number(arguments[0], "key index")
+    index = parse_number(arguments[0], "key index")
     return Found(_key_view(snapshot, index), (tables.key(index).key,))
 
 
 def _key_by_pub(snapshot: Snapshot, arguments: list[str]) -> Found:
-    raw = snapshot.bulk(tables.key_by_pub(_hex(arguments[0], 33, "Y")))
+    raw = snapshot.bulk(tables.key_by_pub(parse_hex(arguments[0], 33, "Y")))
     if raw is None:
         raise AuthnetError(Code.NOT_FOUND, "no key has this public key")
     return Found(_key_view(snapshot, int.from_bytes(raw, "big")))
@@ -266,8 +211,11 @@ Resolver = Callable[[Snapshot, list[str]], Found]
 _ROUTES: Mapping[tuple[str, int], Resolver] = {
     ("status", 0): _status,
     ("params", 0): _params,
-    ("epoch", 1): _epoch,
-    ("enckeys", 0): _enckeys,
+    ("epoch", 1): queries_epochs.find_epoch,
+    ("enckeys", 0): queries_epochs.find_enckeys,
+    ("enckeys", 1): queries_epochs.find_enckeys,
+    ("handover", 0): queries_epochs.find_handover,
+    ("handovers", 0): queries_epochs.find_ended,
     ("sessions", 0): _sessions,
     ("session", 1): _session,
     ("pool", 0): _pool,

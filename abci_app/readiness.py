@@ -1,10 +1,19 @@
-"""Which members of the next committee are ready to take over."""
+"""Encryption keys of an epoch and the next one: which counter is next, and who of the next committee is ready."""
 
 from __future__ import annotations
 
 from abci_app import records_handover as rh
 from abci_app import tables
 from abci_app.state import Reader
+
+
+def get_next_counter(state: Reader, epoch: int) -> int:
+    """The counter of the next session of this epoch, or while it is the next one of the next resharing."""
+    handover = state.get(tables.HANDOVER)
+    if handover is not None and handover.epoch == epoch:
+        return handover.next_counter
+    keygen = state.get(tables.KEYGEN)
+    return 0 if keygen is None else keygen.next_counter
 
 
 def ready_members(state: Reader, handover: rh.Handover) -> tuple[int, ...]:

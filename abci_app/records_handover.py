@@ -1,4 +1,4 @@
-"""Values of the tables of a hand-over. As in records.py: append fields only, with a default; bit (j - 1) for party j."""
+"""Values of a hand-over's tables. As in records.py: append fields only, with a default; bit (j - 1) for party j."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Handover(Record, frozen=True):
     """Of the next members' encryption keys: the next resharing takes it, after the switch the next session."""
     frozen: bool = False
     """No START: what is open ends, and its keys move too."""
+    notice_from_ms: int = 0
+    """Time of the block after the one that announced it."""
 
 
 class Root(Record, frozen=True):

@@ -14,7 +14,8 @@ from abci_app import tables
 from abci_app.events import Event
 from abci_app.members import get_party
 from abci_app.quotas import charge, require_enckey
-from abci_app.state import Reader, State
+from abci_app.readiness import get_next_counter
+from abci_app.state import State
 from abci_app.transactions import Tx
 from authnet_core.crypto import pok
 from authnet_core.crypto.secp256k1 import is_point
@@ -24,15 +25,6 @@ from authnet_core.wire.authnet_pb2 import EncKey
 
 MAX_KEYS = 32
 _verify = lru_cache(maxsize=2_048)(pok.verify)
-
-
-def get_next_counter(state: Reader, epoch: int) -> int:
-    """The counter of the next session of this epoch, or while it is the next one of the next resharing."""
-    handover = state.get(tables.HANDOVER)
-    if handover is not None and handover.epoch == epoch:
-        return handover.next_counter
-    keygen = state.get(tables.KEYGEN)
-    return 0 if keygen is None else keygen.next_counter
 
 
 def check(state: State, tx: Tx) -> None:

@@ -56,6 +56,8 @@ class EpochView(View, frozen=True, kw_only=True):
     """When a former committee erases its shares; 0 while it is current."""
     erased: tuple[int, ...] = ()
     """Members that said they erased this epoch's shares."""
+    previous: int = 0
+    """The epoch it takes over from; 0 for the first."""
 
 
 class AudienceView(View, frozen=True, kw_only=True):
