@@ -86,7 +86,7 @@ class Keeper:
         self._watch = ChainWatch(self._chain, keystore)
         self._desk = TxDesk(keystore.identity, self._comet, self._height, faults)
         self._runner = Runner(self._chain, self._watch, self._desk, keystore, self._mesh, faults)
-        self._assigner = Assigner(self._chain, self._watch, self._desk)
+        self._assigner = Assigner(self._chain, self._watch, self._desk, lambda: self._runner.membership.committees)
         self._watch.listeners.append(self._assigner.hint)
         self._state = KeeperState(keystore, self._mesh, self._runner, self._watch, dev=toml.node.dev)
         self._shares = ShareShelf(keystore)
@@ -134,7 +134,7 @@ class Keeper:
         return None if service is None else cast("Callable[[object], bytes]", service.open)
 
     async def _assign(self, request: AssignRequest) -> Assigned:
-        return await self._assigner.assign(request, self._runner.membership.body_epoch)
+        return await self._assigner.assign(request)
 
     def _open_login(self) -> LoginService:
         keystore, membership = self._keystore, self._runner.membership

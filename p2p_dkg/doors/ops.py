@@ -24,7 +24,7 @@ MAX_RECORD_BYTES = 65_536
 
 
 class ObserveParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of `observe`."""
+    """Parameters of `observe` and `saw_epoch`."""
 
     record: str
 
@@ -40,6 +40,7 @@ class OpsDoor:
         """The table of ops.sock."""
         return {
             "observe": self._observe,
+            "saw_epoch": self._saw_epoch,
             "sign_registration": self._sign_registration,
             "identity": self._identity,
             "epoch": self._epoch,
@@ -61,6 +62,15 @@ class OpsDoor:
         if ticket.code is not None:
             raise AuthnetError(ticket.code, ticket.log)
         return {"tx_hash": ticket.tx_hash, "expiry_height": ticket.expiry_height}
+
+    async def _saw_epoch(self, params: dict[str, Any], _: Connection) -> Any:
+        raw = unhex("record", read_params(params, ObserveParams).record)
+        if len(raw) > MAX_RECORD_BYTES:
+            raise AuthnetError(Code.TOO_LARGE, f"a record has at most {MAX_RECORD_BYTES} bytes")
+        record = decode_record(raw)
+        if record.WhichOneof("kind") != "epoch":
+            raise AuthnetError(Code.BAD_PARAMS, "record: is not of an epoch")
+        return {"epoch": record.epoch.epoch, "is_new": await self._runner.saw_epoch(record.epoch)}
 
     async def _sign_registration(self, params: dict[str, Any], _: Connection) -> Any:
         request = parse_fields(params)

@@ -286,7 +286,7 @@ class Node:
         self.watch = ChainWatch(chain, self.keystore)
         self.desk = TxDesk(self.keystore.identity, comet, lambda: self.chain.height, self.faults)
         self.runner = Runner(chain, self.watch, self.desk, self.keystore, mesh, self.faults)
-        self.assigner = Assigner(chain, self.watch, self.desk)
+        self.assigner = Assigner(chain, self.watch, self.desk, lambda: self.runner.membership.committees)
         self.watch.listeners.append(self.assigner.hint)
         try:
             with self.scope:
@@ -314,7 +314,7 @@ class Node:
                 return
 
     async def assign(self, request: AssignRequest) -> Any:
-        return await self.assigner.assign(request, self.runner.membership.body_epoch)
+        return await self.assigner.assign(request)
 
     @property
     def is_bound(self) -> bool:

@@ -23,6 +23,7 @@ from p2p_dkg.network.directory import Peer
 from p2p_dkg.runner import sessions as sessions_module
 from p2p_dkg.runner.driver import MAX_PER_SENDER, Driver, Surroundings
 from p2p_dkg.runner.enckeys import EncKeyPoster
+from p2p_dkg.runner.room import BROKEN_S
 from p2p_dkg.runner.sessions import Sessions
 from p2p_dkg.runner.watch import ChainWatch
 
@@ -225,7 +226,7 @@ def test_a_broken_session_is_tried_again_after_a_while_and_not_before(keystore: 
             await sessions.offer(view)
             assert sessions.is_known(SID)
         assert len(tries) == 1
-        sessions._broken[SID] -= sessions_module.BROKEN_S
+        sessions._broken[SID] -= BROKEN_S
         assert not sessions.is_known(SID)
         await sessions.offer(view)
         assert len(tries) == 2
