@@ -157,7 +157,7 @@ class Observer:
         self._status.set_outstanding([f"{finding.title} v{finding.version}" for finding in missing])
         for finding in missing:
             await self._send(finding)
-        return bool(missing)
+        return bool(missing) or (in_charge < FIRST_EPOCH and bool(self._findings))
 
     async def _missing(self, in_charge: int) -> list[Finding]:
         missing: list[Finding] = []

@@ -25,6 +25,7 @@ from epoch_manager.files import load_eth_key, load_params, settle_genesis
 from epoch_manager.handover import HandoverWatch
 from epoch_manager.observer import Observer
 from epoch_manager.registrar import OwnEntry, Registrar
+from epoch_manager.state_sync import settle_trust
 from epoch_manager.status import Status
 from epoch_manager.watcher import Watcher
 
@@ -120,7 +121,7 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
             await registry.check(eth.chain_id, config.toml.node.network_id, config.toml.node.dev)
 
         async def sink(snapshot: Snapshot) -> None:
-            if genesis.accept(snapshot):
+            if await _is_trust_settled(config, snapshot, status) and genesis.accept(snapshot):
                 observer.show(snapshot)
 
         watcher = Watcher(registry, check, config.dir / "epoch" / "journal.json", status, sink)
@@ -133,6 +134,18 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
             group.start_soon(HandoverWatch(chain, status).run)
             await wait_for_end(supervised_fd)
             group.cancel_scope.cancel()
+
+
+async def _is_trust_settled(config: NodeConfig, snapshot: Snapshot, status: Status) -> bool:
+    """Whether a node that joins by state sync knows a block to begin from; true for all others."""
+    started = [e for e in snapshot.epochs if e.status is EpochStatus.STARTED]
+    try:
+        await settle_trust(config, neighbours(started) if started else ())
+    except AuthnetError as problem:
+        status.report("state_sync", problem)
+        return False
+    status.clear("state_sync")
+    return True
 
 
 async def _serve_status(config: NodeConfig, status: Status, task_status: Any) -> None:
