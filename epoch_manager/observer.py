@@ -157,7 +157,12 @@ class Observer:
         self._status.set_outstanding([f"{finding.title} v{finding.version}" for finding in missing])
         for finding in missing:
             await self._send(finding)
-        return bool(missing) or (in_charge < FIRST_EPOCH and bool(self._findings))
+        return bool(missing) or (in_charge < FIRST_EPOCH and self._has_hope)
+
+    @property
+    def _has_hope(self) -> bool:
+        """Whether there is a record that was not refused."""
+        return any(finding.key not in self._memory.refused for finding in self._findings)
 
     async def _missing(self, in_charge: int) -> list[Finding]:
         missing: list[Finding] = []
