@@ -162,7 +162,7 @@ class Observer:
     @property
     def _has_hope(self) -> bool:
         """Whether there is a record that was not refused."""
-        return any(finding.key not in self._memory.refused for finding in self._findings)
+        return any(f.key not in self._memory.refused and not f.is_aborted for f in self._findings)
 
     async def _missing(self, in_charge: int) -> list[Finding]:
         missing: list[Finding] = []
