@@ -28,10 +28,9 @@ class Sightings(msgspec.Struct, frozen=True):
     seen: tuple[Sighting, ...] = ()
 
 
-class MaskUse(msgspec.Struct, frozen=True):
-    """A mask key (by the epoch that reshares, and its index) and the one resharing it serves."""
+class MaskUse(msgspec.Struct, frozen=True, array_like=True):
+    """A mask key and the one resharing it serves. Its shares change from epoch to epoch, its secret never does."""
 
-    epoch: int
     index: int
     rid: str
 
@@ -53,7 +52,7 @@ class Pledges:
     ) -> None:
         self._put = put
         self._sightings = (sightings or Sightings()).seen
-        self._masks = {(use.epoch, use.index): use for use in (masks or MaskUses()).uses}
+        self._masks = {use.index: use for use in (masks or MaskUses()).uses}
         self._lock = threading.Lock()
 
     def sight(self, sighting: Sighting) -> bool:
@@ -62,7 +61,7 @@ class Pledges:
             if sighting in self._sightings:
                 return False
             # Of many epochs the newest stay: a hand-over is to a higher number than all before it.
-            kept = sorted((*self._sightings, sighting), key=lambda known: known.epoch)[-MAX_SIGHTINGS:]
+            kept = sorted((*self._sightings, sighting), key=lambda known: (known.epoch, known.aborted))[-MAX_SIGHTINGS:]
             self._put("sightings", Sightings(tuple(kept)))
             self._sightings = tuple(kept)
             return True
@@ -72,14 +71,13 @@ class Pledges:
         known = [sighting for sighting in self._sightings if sighting.epoch == epoch]
         return any(sighting.keys == keys for sighting in known) and not any(sighting.aborted for sighting in known)
 
-    def claim_mask(self, epoch: int, index: int, rid: bytes) -> bool:
-        """Use a mask key for one resharing; False if it serves another one already."""
+    def claim_mask(self, index: int, rid: bytes) -> bool:
+        """Use a mask key for one resharing; False if it serves another one already, of whichever epoch."""
         with self._lock:
-            use = self._masks.get((epoch, index))
+            use = self._masks.get(index)
             if use is not None:
                 return use.rid == rid.hex()
-            masks = {place: use for place, use in self._masks.items() if place[0] >= epoch}
-            masks[epoch, index] = MaskUse(epoch, index, rid.hex())
+            masks = {**self._masks, index: MaskUse(index, rid.hex())}
             self._put("masks", MaskUses(tuple(masks.values())))
             self._masks = masks
             return True

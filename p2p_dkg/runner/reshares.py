@@ -185,7 +185,7 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         if rows is None or mask is None or view.phase in _OVER:
             return rows, None
         rid = bytes.fromhex(view.rid)
-        if not self._keystore.pledges.claim_mask(view.from_epoch, view.mask_index, rid):
+        if not self._keystore.pledges.claim_mask(view.mask_index, rid):
             return rows, None
         return rows, mask.x.to_bytes(32, "big")
 
