@@ -26,6 +26,7 @@ from authnet_core.protocol.dkg.messages import (
 from authnet_core.protocol.dkg.params import Party, SessionParams
 from authnet_core.protocol.dkg.picture import Phase, Picture, read_view
 from authnet_core.protocol.dkg.state import STRIKES, State, Timing
+from authnet_core.protocol.dkg.submissions import Submissions
 from authnet_core.protocol.views import SessionView
 
 RETAIN_TIMER = "retain"
@@ -53,7 +54,8 @@ class Session:
             raise ValueError("not the secret of the announced encryption key")
         timing = timing or Timing()
         fetcher: Fetcher[Party, Want] = Fetcher(timing.fetch_first, timing.fetch_last)
-        self._state = State(params, me, timing, bytearray(ek_secret or b""), bytearray(seed), fetcher)
+        submissions = Submissions(timing.resubmit_blocks)
+        self._state = State(params, me, timing, bytearray(ek_secret or b""), bytearray(seed), fetcher, submissions)
         self._state.load(durable)
         self._state.batch = load_batch(durable)
         if records.SHARES in durable and records.KEYS not in durable and ek_secret is None:

@@ -21,11 +21,25 @@ Party: TypeAlias = int
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """A place in one of the two committees, as one that can be asked."""
+
+    is_old: bool
+    index: Party
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """Who sent a message: its index in each of the two committees, None where it has none."""
 
     old: Party | None = None
     new: Party | None = None
+
+    @property
+    def places(self) -> tuple[Peer, ...]:
+        """Where it could have been asked."""
+        old = () if self.old is None else (Peer(True, self.old),)
+        return old if self.new is None else (*old, Peer(False, self.new))
 
 
 @dataclass(frozen=True)
