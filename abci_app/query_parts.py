@@ -36,6 +36,14 @@ def parse_hex(text: str, size: int, name: str) -> bytes:
     return raw
 
 
+def parse_page(arguments: list[str], most: int) -> tuple[int, int]:
+    """(first, limit). Raises AuthnetError(BAD_PARAMS)."""
+    first, limit = parse_number(arguments[0], "first"), parse_number(arguments[1], "limit")
+    if not 1 <= limit <= most:
+        raise AuthnetError(Code.BAD_PARAMS, f"limit must be 1 to {most}")
+    return first, limit
+
+
 def parse_number(text: str, name: str) -> int:
     """A decimal argument. Raises AuthnetError(BAD_PARAMS)."""
     if not (text.isascii() and text.isdigit() and len(text) <= 15):

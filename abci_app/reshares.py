@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from abci_app import batch_records as b
 from abci_app import batches, reshare_sweep, tables
+from abci_app import records as r
 from abci_app.bits import bit
 from abci_app.pool import set_held_by_all
 from abci_app.state import Reader, State
@@ -91,26 +92,35 @@ def tested_dealers(reshare: b.Reshare) -> tuple[int, ...]:
 
 def params_of(state: Reader, reshare: b.Reshare) -> ReshareParams:
     """The resharing's parameters as the protocol has them."""
+    return _params_of(state, reshare, reshare)
+
+
+def params_of_case(state: Reader, blame: r.Blame, case: r.ReshareCase) -> ReshareParams:
+    """The same from what a conviction keeps."""
+    return _params_of(state, blame, case)
+
+
+def _params_of(state: Reader, what: b.Reshare | r.Blame, which: b.Reshare | r.ReshareCase) -> ReshareParams:
     genesis = state.get(tables.GENESIS)
-    old, new = (state.get(tables.epoch(number)) for number in (reshare.from_epoch, reshare.to_epoch))
+    old, new = (state.get(tables.epoch(number)) for number in (which.from_epoch, which.to_epoch))
     if genesis is None or old is None or new is None:
-        raise LookupError(f"the state lacks epoch {reshare.from_epoch} or {reshare.to_epoch}")
+        raise LookupError(f"the state lacks epoch {which.from_epoch} or {which.to_epoch}")
     return _params(
         chain_id=genesis.chain_id,
-        from_epoch=reshare.from_epoch,
+        from_epoch=which.from_epoch,
         old=Committee.of(old.n),
         old_hash=old.committee_hash,
-        to_epoch=reshare.to_epoch,
+        to_epoch=which.to_epoch,
         new=Committee.of(new.n),
         new_hash=new.committee_hash,
-        curve=reshare.curve,
-        first_index=reshare.first_index,
-        count=reshare.count,
-        root=reshare.root,
-        mask_index=reshare.mask_index,
-        attempt=reshare.attempt,
-        counter=reshare.counter,
-        eks=reshare.eks,
+        curve=what.curve,
+        first_index=which.first_index,
+        count=which.count,
+        root=which.root,
+        mask_index=which.mask_index,
+        attempt=which.attempt,
+        counter=what.counter,
+        eks=what.eks,
     )
 
 

@@ -70,9 +70,9 @@ class Snapshot:
         return self._source.iterator(start=first, stop=last)
 
     def last_before(self, prefix: bytes, key: bytes) -> bytes | None:
-        """Value of the greatest bulk key in [prefix, key]."""
-        for _, value in self._source.iterator(start=prefix, stop=key, include_stop=True, reverse=True):
-            return value
+        """The greatest bulk key in [prefix, key]."""
+        for found, _ in self._source.iterator(start=prefix, stop=key, include_stop=True, reverse=True):
+            return found
         return None
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from abci_app.bits import parties
 from abci_app.events import Event
-from abci_app.reshares import ACK, as_receiver, put, require_phase, tested_dealers
+from abci_app.reshares import ACK, TEST, as_receiver, put, require_phase, tested_dealers
 from abci_app.sessions import require_new_bits, with_item
 from abci_app.state import State
 from abci_app.transactions import Tx
@@ -19,7 +19,7 @@ def check(state: State, tx: Tx) -> None:
     """Raise Rejected unless the bitmap gains bits, all of tested dealers, and M is a point and always the same."""
     message: ReshareAck = tx.message
     reshare, member = as_receiver(state, tx)
-    require_phase(reshare, ACK)
+    require_phase(reshare, TEST, ACK)
     require_new_bits(reshare.acks[member - 1], message.dealers, len(reshare.deals))
     if not set(parties(message.dealers)) <= set(tested_dealers(reshare)):
         raise Rejected(Code.NOT_A_DEALER, "a dealer in the bitmap has no RTEST on chain")

@@ -210,6 +210,9 @@ class KeyView(View, frozen=True, kw_only=True):
     assigned_ms: int = 0
     upgraded: bool = False
     holders: tuple[int, ...] = ()
+    """In the epoch in charge; `sid` and `epoch` are those of the assignment, or of the epoch in charge if unassigned."""
+    mask: bool = False
+    """Kept for a resharing or burnt in one: nobody will be assigned it."""
 
 
 class AccountView(View, frozen=True, kw_only=True):
@@ -228,6 +231,8 @@ class PoolView(View, frozen=True, kw_only=True):
     high: int
     reserved: int
     """Free keys kept for logins."""
+    masks: int = 0
+    """Keys that are no one's: kept for resharings, or burnt in one."""
 
 
 class ParamsView(View, frozen=True, kw_only=True):

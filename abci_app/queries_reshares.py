@@ -1,0 +1,59 @@
+"""Queries about resharings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from abci_app import batch_records as b
+from abci_app import present_batches, tables
+from abci_app.batches import get_batch
+from abci_app.query_parts import Absent, Found, parse_hex, parse_page
+from abci_app.store import Snapshot
+from authnet_core.errors import Code
+from authnet_core.protocol import views as v
+
+MAX_LISTED = 64
+MAX_RETAINED = 500
+
+
+def find_open(snapshot: Snapshot, arguments: list[str]) -> Found:
+    """`/reshares`: those under way, and the first rids of finished ones that some new member still lacks."""
+    moving, height = snapshot.get(tables.MOVING), snapshot.meta.height
+    rids = () if moving is None else moving.open
+    opened = [reshare for rid in rids if (reshare := snapshot.get(tables.reshare(rid))) is not None]
+    retained = [batch.id.hex() for batch, _ in zip(_short_batches(snapshot, 0), range(MAX_LISTED), strict=False)]
+    view = v.ResharesView(
+        open=tuple(present_batches.reshare_view(reshare, height) for reshare in opened), retained=tuple(retained)
+    )
+    return Found(view, (tables.MOVING.key,))
+
+
+def find_retained(snapshot: Snapshot, arguments: list[str]) -> Found:
+    """`/reshares/retained/{first}/{limit}`: their batches in order, from key index `first` on."""
+    first, limit = parse_page(arguments, MAX_RETAINED)
+    batches = zip(_short_batches(snapshot, first), range(limit), strict=False)
+    return Found([present_batches.batch_view(batch) for batch, _ in batches])
+
+
+def _short_batches(snapshot: Snapshot, first: int) -> Iterator[b.Batch]:
+    """Batches that some member of the epoch in charge, then of the next one, could hold and does not."""
+    current, moving = snapshot.get(tables.CURRENT_EPOCH), snapshot.get(tables.MOVING)
+    epochs = [current.epoch] if current is not None else []
+    for epoch in epochs + ([moving.to_epoch] if moving is not None else []):
+        for start, end in (snapshot.get(tables.short(epoch)) or b.Short()).spans:
+            while start < end:
+                batch = get_batch(snapshot, epoch, start)
+                if batch is None:
+                    break
+                if batch.end > first:
+                    yield batch
+                start = batch.end
+
+
+def find_reshare(snapshot: Snapshot, arguments: list[str]) -> Found:
+    """`/reshare/{rid}`."""
+    slot = tables.reshare(parse_hex(arguments[0], 32, "rid"))
+    reshare = snapshot.get(slot)
+    if reshare is None:
+        raise Absent(Code.UNKNOWN_SESSION, "no such resharing", slot.key)
+    return Found(present_batches.reshare_view(reshare, snapshot.meta.height), (slot.key,))
