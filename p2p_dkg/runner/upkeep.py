@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import (
+    BatchView,
     EncKeysView,
     EpochView,
     ResharesView,
@@ -139,14 +140,22 @@ class Upkeep:
             if me not in view.holders and view.epoch == epoch
         }
         short = [sid for sid, of in sids.items() if not self._keystore.epoch(of).holds(sid)]
-        listing = await self._chain.query("/reshares", ResharesView)
-        rids = [] if listing is None else [bytes.fromhex(rid) for rid in listing.retained]
-        self._hopeless &= set(rids)
-        own = [self._keystore.epoch(epoch) for epoch in self._own_epochs()]
-        lacking = [rid for rid in rids if own and not any(files.holds(rid) for files in own)]
+        lacking = [bytes.fromhex(batch.id) for batch in await self._lacking()]
+        self._hopeless &= set(lacking)
         self._short = (*short, *lacking)
         curable = [rid for rid in lacking if rid not in self._hopeless and not self._reshares.is_known(rid)]
         return set(sids) | set(curable[:_AT_ONCE])
+
+    async def _lacking(self) -> list[BatchView]:
+        """Batches that were brought to an epoch of this node's and that the chain does not know it to hold."""
+        found: list[BatchView] = []
+        first, epochs = 0, self._own_epochs()
+        while True:
+            page = await self._chain.query(f"/reshares/retained/{first}/{RETAINED_PAGE}", list[BatchView]) or []
+            found += [b for b in page if b.epoch in epochs and self._membership.index_in(b.epoch) not in b.holders]
+            if len(page) < RETAINED_PAGE:
+                return found
+            first = page[-1].first_index + 1
 
     async def _retained(self) -> list[RetainedView]:
         """All of them, the last page first: when one goes from the list meanwhile, those behind it move to the front,
@@ -184,14 +193,13 @@ class Upkeep:
         await to_thread.run_sync(waiting.discard, started - needed - moved)
 
     async def _moved_counters(self, epoch: int) -> set[int] | None:
-        """Counters of resharings to an epoch that are open, or that some member lacks."""
+        """Counters of resharings to an epoch that are open, or that this node may still catch up with."""
         listing = await self._chain.query("/reshares", ResharesView)
         if listing is None:
             return None
         views: list[ReshareView | None] = list(listing.open)
-        for rid in listing.retained:
-            if not self._keystore.epoch(epoch).holds(bytes.fromhex(rid)):
-                views.append(await self._reshares.read(bytes.fromhex(rid)))
+        for batch in await self._lacking():
+            views.append(await self._reshares.read(bytes.fromhex(batch.id)))
         return {view.counter for view in views if view is not None and view.to_epoch == epoch}
 
     async def _erase_dead_epochs(self) -> None:
