@@ -1,6 +1,6 @@
 """Step 5 of a resharing at a new member: test what came, acknowledge, complain. Functions of state and view."""
 
-from authnet_core.protocol.reshare import check, complaint
+from authnet_core.protocol.reshare import check, complaint, strings
 from authnet_core.protocol.reshare.effects import ReshareEffect
 from authnet_core.protocol.reshare.messages import ReshareAck
 from authnet_core.protocol.reshare.params import Party
@@ -24,9 +24,11 @@ def open_held(state: State, picture: Picture) -> list[ReshareEffect]:
 
 def _test(state: State, new: NewState, picture: Picture, dealer: Party) -> list[ReshareEffect]:
     dealt = state.deal_of(picture, dealer)
-    if dealt is None or check.refuse_bundle(state.params, dealt, state.bundles[dealer]):
+    bundle = state.bundles[dealer]
+    # Also a bundle of an earlier life, or our own, must be the one that the chain knows: else it proves nothing.
+    if dealt is None or strings.deal_root(state.params.rid, dealer, dealt.e, bundle.leaves) != dealt.root:
         return []
-    plaintext = check.open_own(state.params, new.me, dealt, state.bundles[dealer], bytes(new.ek))
+    plaintext = check.open_own(state.params, new.me, dealt, bundle, bytes(new.ek))
     test = picture.tests[dealer]
     if reason := check.refuse_plaintext(state.params, new.me, picture.gamma_seed, test, plaintext):
         new.bad_shares.add(dealer)

@@ -15,7 +15,6 @@ from authnet_core.protocol.reshare import check, deal, records, sums
 from authnet_core.protocol.reshare.deal import Dealing
 from authnet_core.protocol.reshare.effects import ReshareEffect, SendNew, SendOld
 from authnet_core.protocol.reshare.messages import (
-    SCALAR,
     ReshareBundle,
     ReshareChainMessage,
     ReshareComplain,
@@ -183,12 +182,8 @@ class State:
 
     def lacking_nonces(self, new: NewState) -> list[int]:
         """Positions whose nonce is still to come."""
-        held = new.nonces or bytes(SCALAR * self.params.count)
-        return [
-            at
-            for at in range(self.params.count)
-            if at not in self.upgraded and held[at * SCALAR : (at + 1) * SCALAR] == sums.ZERO
-        ]
+        held = set(sums.present(bytes(new.nonces))) | self.upgraded
+        return [at for at in range(self.params.count) if at not in held] if len(held) < self.params.count else []
 
     def submit(self, picture: Picture, message: ReshareChainMessage) -> list[ReshareEffect]:
         """Submit, unless it waits for the chain to show it."""

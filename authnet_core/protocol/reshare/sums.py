@@ -6,6 +6,8 @@ All scalars that meet points here are public, or random combinations of nonces t
 import hashlib
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from authnet_core.crypto.hashing import expand
 from authnet_core.crypto.points import combine, multiply_generator, same, weighted_sum
 from authnet_core.crypto.scalars import inner_product, is_canonical, rows_of
@@ -59,9 +61,10 @@ def refuse_nonces(params: ReshareParams, keys: PublicKeys, nonces: bytes) -> str
     return None if same(weighted_sum(points, weights), right) else "nonces that do not give N"
 
 
-def present(nonces: bytes) -> Sequence[int]:
+def present(nonces: bytes | bytearray) -> list[int]:
     """Positions of the nonces that are not zero."""
-    return [at for at in range(len(nonces) // SCALAR) if nonces[at * SCALAR : (at + 1) * SCALAR] != ZERO]
+    words = np.frombuffer(nonces, np.uint64).reshape(-1, SCALAR // 8)
+    return [int(at) for at in np.flatnonzero(words.any(axis=1))]
 
 
 def kept_rows(shares: Sequence[int], nonces: bytes) -> bytes:
