@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ from web3.exceptions import ContractLogicError, Web3RPCError
 
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import AuthnetError, Code
+
+# py_ecc, which eth_account imports, allows 100,000 levels. JSON nested so deep ends the process in C, and no `except`
+# sees it.
+sys.setrecursionlimit(min(sys.getrecursionlimit(), 1_000))
 
 T = TypeVar("T")
 CALL_TIMEOUT_S = 10.0
