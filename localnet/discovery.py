@@ -32,9 +32,12 @@ def ask_chain(places: Places, path: str) -> Any:
 
 
 def serving(places: Places) -> dict[str, Any]:
-    """The committee that serves now: the former one until the current one's interval has begun."""
-    found: dict[str, Any] = ask_chain(places, "/epoch/serving")
-    return found
+    """The committee that serves now: the former one until the current one's interval has begun, by the clock."""
+    current: dict[str, Any] = ask_chain(places, "/epoch/current")
+    if time.time() * 1000 >= current["serving_from_ms"]:
+        return current
+    former: dict[str, Any] = ask_chain(places, "/epoch/serving")
+    return former
 
 
 def network_json(places: Places) -> dict[str, Any]:
