@@ -39,6 +39,7 @@ from p2p_dkg.login.service import LoginService
 from p2p_dkg.network.mesh import Mesh
 from p2p_dkg.ports import Assigned, AssignRequest, LoginPorts
 from p2p_dkg.runner.assign import Assigner
+from p2p_dkg.runner.erasure import Eraser
 from p2p_dkg.runner.runner import Runner
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
@@ -89,7 +90,9 @@ class Keeper:
         self._assigner = Assigner(self._chain, self._watch, self._desk, lambda: self._runner.membership.committees)
         self._watch.listeners.append(self._assigner.hint)
         self._state = KeeperState(keystore, self._mesh, self._runner, self._watch, dev=toml.node.dev)
-        self._shares = ShareShelf(keystore)
+        self._shares = ShareShelf(keystore, self._chain)
+        rooms = (self._runner.sessions, self._runner.reshares)
+        self._eraser = Eraser(self._chain, self._watch, self._desk, keystore, rooms, faults)
         self._ops = OpsDoor(keystore, self._mesh, self._runner, self._desk, self._state)
         # Made at the first start, before there is a chain: a log younger than the network gives no receipts at first.
         self._receipts = ReceiptLog(keystore.folder / "login", now_s=time.time())
@@ -118,6 +121,7 @@ class Keeper:
                 login = await to_thread.run_sync(self._open_login)
                 api.update(login.handlers())
                 nursery.start_soon(login.run)
+                nursery.start_soon(self._eraser.run)
                 await self._runner.run()
 
     async def _end(self, supervised_fd: int | None, scope: trio.CancelScope) -> None:
@@ -137,7 +141,7 @@ class Keeper:
         return await self._assigner.assign(request)
 
     def _open_login(self) -> LoginService:
-        keystore, membership = self._keystore, self._runner.membership
+        keystore = self._keystore
         folder = keystore.folder / "login"
         ports = LoginPorts(
             chain=self._chain,
@@ -150,7 +154,6 @@ class Keeper:
             answer_receipts=self._mesh.answer_receipts,
             newest_block=lambda: self._watch.newest,
             settled=self._watch.settle,
-            node_index=membership.index_in,
             folder=folder,
             continuous_since_ms=lambda: keystore.born_ms,
             dev=self._config.toml.node.dev,

@@ -223,7 +223,6 @@ class Keeper:
             answer_receipts=self.answer,
             newest_block=chain.newest_block,  # type: ignore[arg-type]
             settled=chain.settled,
-            node_index=lambda _epoch: self.index,
             folder=self.folder,
             continuous_since_ms=lambda: self.continuous_since_ms,
             dev=False,
@@ -232,10 +231,12 @@ class Keeper:
     def answer(self, source: ports.ReceiptSource) -> None:
         self.source = source
 
-    def share_of(self, key: KeyView) -> ports.KeyShare | None:
+    async def share_of(self, epoch: int, key: KeyView) -> ports.KeyShare | None:
+        await trio.lowlevel.checkpoint()
         if self.missing:
             return None
-        return ports.KeyShare(x=self.index * 10_000 + key.index, nonce=None if key.upgraded else 77)
+        x = (epoch - 1) * 1_000_000 + self.index * 10_000 + key.index
+        return ports.KeyShare(x=x, nonce=None if key.upgraded else 77)
 
     async def ask(self, epoch: int, token_hash: bytes, temp_pub: bytes) -> list[ports.Receipt]:
         self.asks += 1
