@@ -118,7 +118,9 @@ class State:
         if self.old is not None:
             self._load_old(self.old, durable)
         if self.new is not None:
-            self.new.result, self.new.ready = durable.get(records.SHARES), durable.get(records.READY, b"")
+            self.new.ready = durable.get(records.READY, b"")
+            if self.new.ready or not self.new.ek:  # else a crash came between the two: they are made again
+                self.new.result = durable.get(records.SHARES)
 
     def _load_old(self, old: OldState, durable: Mapping[str, bytes]) -> None:
         if payload := durable.get(records.TEST):
