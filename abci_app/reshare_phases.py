@@ -4,7 +4,7 @@ deal   D is all with an RDEAL: when all holders dealt, or n-t after `t_d_ms`, or
 test   until all of D answered, or k have and `t_test_ms` is over: the cut-off.
 ack    n'-t' equal sums are M; dealers with n'-t' acks and no upheld complaint are candidates. When nobody else can
        become one, or `t_ack_ms` is over, Q' is looked for; if none fits and no candidate can come, it failed.
-ready  until all that can hold said so, or n'-t' have and `t_ready_ms` is over.
+ready  until all that can hold said so, or n'-t' have and `t_ready_ms` is over. More than t of Q' convicted: failed.
 Source: docs/protocol/epochs.md.
 """
 
@@ -125,7 +125,9 @@ def _open_ready(reshare: b.Reshare) -> b.Reshare:
 
 
 def _finish(state: State, reshare: b.Reshare) -> b.Reshare:
-    """Step 9: the new committee has the batch."""
+    """Step 9: the new committee has the batch. Late recovery answers for at most t dealers of Q'."""
+    if len(reshares.upheld_dealers(reshare) & set(reshare.q)) > old_committee(reshare).t:
+        return replace(reshare, phase=FAILED)
     able = reshares.receivers(reshare)
     late = _is_late(state, reshare, state.need(tables.PARAMS).t_ready_ms)
     enough = reshare.readies.bit_count() >= new_committee(reshare).quorum
