@@ -40,7 +40,7 @@ from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.transactions import to_transaction
 
 MAX_PER_SENDER = 32
-"""Messages of one member that may wait; each has up to 1 MiB."""
+"""Messages of one member that may wait at a session; each has up to 1 MiB."""
 BLAMED = Counter("authnet_dkg_blamed", "Messages of members that break the protocol", ["peer"])
 SETTLED = Counter("authnet_dkg_sessions", "Sessions settled at this node, by outcome", ["outcome"])
 CPU = Counter("authnet_dkg_cpu_seconds", "Processor time of the session machines")
@@ -99,6 +99,8 @@ class Surroundings:
 class MachineDriver(ABC, Generic[ViewT, SenderT, MessageT]):
     """One machine of this node, named by its sid or rid."""
 
+    max_per_sender = MAX_PER_SENDER
+
     def __init__(
         self, key: bytes, machine: Machine[ViewT, SenderT, MessageT], shelves: SessionShelves, around: Surroundings
     ) -> None:
@@ -128,7 +130,7 @@ class MachineDriver(ABC, Generic[ViewT, SenderT, MessageT]):
 
     def take(self, sender: SenderT, message: MessageT) -> None:
         """Take a member's message; dropped when too many wait, since the machine asks again for what it misses."""
-        if sum(waiting == sender for waiting, _ in self._messages) >= MAX_PER_SENDER:
+        if sum(waiting == sender for waiting, _ in self._messages) >= self.max_per_sender:
             DROPPED.inc()
             return
         self.used_at = trio.current_time()

@@ -18,6 +18,9 @@ from p2p_dkg.runner.transactions import reshare_transaction
 class ReshareDriver(MachineDriver[ReshareView, Sender, ReshareMessage]):
     """One batch on its way from one committee to the next. `may_deal`: whether it was made with shares to deal."""
 
+    max_per_sender = 16
+    """Less than at a session: more of these run at a time, and each message has up to 1.5 MiB."""
+
     def __init__(
         self,
         params: ReshareParams,

@@ -12,10 +12,13 @@ import trio
 from anyio import to_thread
 
 from authnet_core.protocol.committee import Committee
+from authnet_core.protocol.dkg.effects import Outcome
 from authnet_core.protocol.dkg.params import Party
 from authnet_core.protocol.reshare.machine import Resharing
 from authnet_core.protocol.reshare.messages import ReshareMessage, WantNonces, WantReshareBundle, WantReshareRecovery
-from authnet_core.protocol.reshare.params import ReshareParams, Sender
+from authnet_core.protocol.reshare.params import Sender
+from authnet_core.protocol.reshare.picture import params_of
+from authnet_core.protocol.reshare.records import DEAL, TEST, bundle_name
 from authnet_core.protocol.views import EpochView, ReshareView
 from authnet_runtime.chain import ChainReader
 from p2p_dkg.keystore.sessions import BRIEF
@@ -44,6 +47,8 @@ class Reshares(Room[ReshareView, ReshareDriver]):
     def __init__(self, chain: ChainReader, keystore: Keystore, membership: Membership, around: Surroundings) -> None:
         super().__init__(chain, keystore, membership, around)
         self._settled_at: dict[bytes, int] = {}
+        self._conflicts: set[bytes] = set()
+        """Whose own shares do not go with the others': no second look in this life."""
         self.retained: frozenset[bytes] = frozenset()
         """Settled ones that some new member still lacks: what members may ask about."""
 
@@ -102,6 +107,8 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         now = trio.current_time()
         for driver in self.drivers:
             if driver.is_late and driver.is_idle and now - driver.used_at > QUIET_S:
+                if driver.outcome == Outcome.CONFLICT:
+                    self._conflicts.add(driver.key)
                 self.let_go(driver.key)
 
     def _is_over(self, view: ReshareView) -> bool:
@@ -115,7 +122,8 @@ class Reshares(Room[ReshareView, ReshareDriver]):
     def _name(self, view: ReshareView) -> bytes:
         return bytes.fromhex(view.rid)
 
-    def _is_question(self, message: ReshareMessage) -> bool:
+    def _is_question(self, sender: Peer, message: ReshareMessage) -> bool:
+        """Whoever has a link is in a committee that is known here; whom of them to serve is the machine's."""
         if not isinstance(message, WantReshareBundle | WantReshareRecovery | WantNonces):
             return False
         return message.rid in self.retained or self._keystore.has_session(message.rid)
@@ -128,8 +136,10 @@ class Reshares(Room[ReshareView, ReshareDriver]):
 
     def _concerns(self, name: bytes, view: ReshareView) -> bool:
         old, new = self._places(view)
-        committees = self._membership.committees
-        if (old is None and new is None) or not all(map(committees.view, (view.from_epoch, view.to_epoch))):
+        new_view = self._membership.committees.view(view.to_epoch)
+        if new_view is None or name in self._conflicts:
+            return False
+        if new is None and (old is None or not self._membership.may_deal_to(new_view)):
             return False
         if view.phase == "failed":
             return False
@@ -149,16 +159,21 @@ class Reshares(Room[ReshareView, ReshareDriver]):
 
     async def _build(self, name: bytes, view: ReshareView) -> ReshareDriver | None:
         keys = await read_keys(self._chain, view)
-        return await to_thread.run_sync(self._construct, name, view, keys)
-
-    def _construct(self, rid: bytes, view: ReshareView, keys: BatchKeys) -> ReshareDriver | None:
-        """Build the machine from what is durable. Runs in a thread; raises ValueError or KEYSTORE_DAMAGED."""
-        committees = self._membership.committees
-        old_view, new_view = committees.view(view.from_epoch), committees.view(view.to_epoch)
-        old, new = self._places(view)
+        # Asked for, since a new member may still catch up when the grace of the old committee is over.
+        old_view = await self._chain.query(f"/epoch/{view.from_epoch}", EpochView)
+        new_view = self._membership.committees.view(view.to_epoch)
         if old_view is None or new_view is None:
             return None
-        params = reshare_params(self._around.desk.chain_id, old_view, new_view, view)
+        return await to_thread.run_sync(self._construct, view, keys, old_view, new_view)
+
+    def _construct(
+        self, view: ReshareView, keys: BatchKeys, old_view: EpochView, new_view: EpochView
+    ) -> ReshareDriver | None:
+        """Build the machine from what is durable. Runs in a thread; raises ValueError or KEYSTORE_DAMAGED."""
+        rid = self._name(view)
+        old, new = self._places(view)
+        may_deal = self._membership.may_deal_to(new_view)
+        params = params_of(self._around.desk.chain_id, _committee(old_view), _committee(new_view), view)
         shelves = SessionShelves(self._keystore.session(rid), self._keystore.epoch(view.to_epoch))
         secret = None
         if new is not None:
@@ -166,8 +181,13 @@ class Reshares(Room[ReshareView, ReshareDriver]):
             if secret is None and params.eks[new - 1] and view.phase not in _OVER:
                 self._membership.replace_keys(view.to_epoch)
         durable = shelves.load()
-        may_deal = self._membership.may_deal_to(new_view)
-        rows, mask_x = self._own_shares(view, keys) if old is not None and may_deal else (None, None)
+        rows = mask_x = None
+        if may_deal and old is not None:
+            rows, mask_x = self._own_shares(view, keys)
+        elif old is not None:
+            # Nothing of a deal of ours leaves, not even one that was made before the owner called this off.
+            durable = {name: durable[name] for name in durable.keys() - {DEAL, TEST, bundle_name(old)}}
+            old = None
         if view.phase in _OVER and not durable and secret is None and rows is None:
             self._keystore.forget_session(rid)  # nothing to catch up with, nothing to serve
             return None
@@ -190,25 +210,5 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         return rows, mask.x.to_bytes(32, "big")
 
 
-def reshare_params(chain_id: str, old: EpochView, new: EpochView, view: ReshareView) -> ReshareParams:
-    """The parameters that START_RESHARE froze. Raises ValueError if they do not give the view's rid."""
-    params = ReshareParams(
-        chain_id=chain_id,
-        from_epoch=view.from_epoch,
-        old=Committee(old.n, old.k, old.t),
-        old_hash=bytes.fromhex(old.committee_hash),
-        to_epoch=view.to_epoch,
-        new=Committee(new.n, new.k, new.t),
-        new_hash=bytes.fromhex(new.committee_hash),
-        curve=view.curve,
-        first_index=view.first_index,
-        count=view.count,
-        root=bytes.fromhex(view.root),
-        mask_index=view.mask_index,
-        attempt=view.attempt,
-        counter=view.counter,
-        eks=tuple(bytes.fromhex(ek) for ek in view.eks),
-    )
-    if params.rid.hex() != view.rid:
-        raise ValueError("the resharing's parameters do not give its rid")
-    return params
+def _committee(view: EpochView) -> tuple[Committee, bytes]:
+    return Committee(view.n, view.k, view.t), bytes.fromhex(view.committee_hash)

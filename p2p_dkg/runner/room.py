@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import trio
 from anyio import to_thread
 
-from authnet_core.errors import AuthnetError
+from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.dkg.messages import Message
 from authnet_core.protocol.reshare.messages import ReshareMessage
 from authnet_runtime.chain import BlockNote, ChainReader
@@ -67,8 +67,8 @@ class Room(ABC, Generic[ViewT, DriverT]):
         """The view's sid or rid."""
 
     @abstractmethod
-    def _is_question(self, message: Any) -> bool:
-        """Whether a message asks for something that this node may have without a running machine."""
+    def _is_question(self, sender: Peer, message: Any) -> bool:
+        """Whether a member asks for something that this node may have without a running machine."""
 
     @abstractmethod
     def _hand(self, driver: DriverT, sender: Peer, message: Any) -> None:
@@ -110,7 +110,7 @@ class Room(ABC, Generic[ViewT, DriverT]):
             self._hand(driver, sender, message)
             return
         self._early.keep(sender, message)
-        if self._is_question(message) and len(self._drivers) < self.max_asked:
+        if self._is_question(sender, message) and len(self._drivers) < self.max_asked:
             self._asked.add(name)
             self.on_question(name)
 
@@ -174,6 +174,8 @@ class Room(ABC, Generic[ViewT, DriverT]):
         try:
             driver = await self._build(name, view)
         except (ValueError, AuthnetError) as error:
+            if isinstance(error, AuthnetError) and error.code is Code.UNAVAILABLE:
+                return None  # the chain does not show all that is needed: the next block may
             self._broken[name] = trio.current_time()
             _log.error("session.not_opened", sid=name.hex(), error=type(error).__name__, where=_place(error))
             return None

@@ -45,8 +45,9 @@ class Sessions(Room[SessionView, Driver]):
     def _name(self, view: SessionView) -> bytes:
         return bytes.fromhex(view.sid)
 
-    def _is_question(self, message: Message) -> bool:
-        return isinstance(message, Want) and self._keystore.has_session(message.sid)
+    def _is_question(self, sender: Peer, message: Message) -> bool:
+        is_member = sender.index_in(self._membership.body_epoch) is not None
+        return is_member and isinstance(message, Want) and self._keystore.has_session(message.sid)
 
     def _hand(self, driver: Driver, sender: Peer, message: Message) -> None:
         """Only what members of the session's own committee say reaches its machine."""

@@ -50,6 +50,7 @@ def test_every_key_is_the_new_committees_and_stays(tmp_path: Path, new: tuple[in
         assert world.check_keys(2, new) >= 24
         world.check_keys(1, OLD)
         _check_no_mix(world, new)
+        await until(lambda: world.nodes[new[0]].runner.membership.body_epoch == 2)
         assert (await world.nodes[new[0]].assign(ask("alice"))).key.index == given.index
         # all hold: nothing of any resharing is left
         await until(lambda: not any(_reshare_files(world, number) for number in world.nodes), LONG)
@@ -77,7 +78,7 @@ def test_generation_goes_on_with_the_new_committee(tmp_path: Path) -> None:
     world = TwoCommittees(tmp_path)
 
     async def then(_: trio.Nursery) -> None:
-        await until(lambda: world.epoch == 2, LONG)
+        await until(lambda: world.nodes[6].is_bound and world.nodes[6].runner.membership.index == 1, LONG)
         for name in range(5):
             await world.nodes[6].assign(ask(f"user{name}"))
         made = len(world.key_views())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -22,7 +23,8 @@ from authnet_core.protocol.views import (
 )
 from authnet_core.wire import authnet_pb2 as pb
 from p2p_dkg.ports import KeyShare
-from tests.component.keeper.world import Node, World, until
+from p2p_dkg.runner.submit import TxDesk
+from tests.component.keeper.world import CHAIN, CutPoints, Node, World, until
 
 OLD = (1, 2, 3, 4, 5)
 DISJOINT = (6, 7, 8, 9, 10)
@@ -39,13 +41,14 @@ class TwoCommittees(World):
         for number in self.new:
             if number not in self.nodes:
                 self.nodes[number] = Node(number, folder / f"node{number}", self.chain, self.hub)
-                self.nodes[number].open()
+        # Read before they run: opening a keystore removes what looks like a left-over of a crash.
+        self.signers = {number: node.open().identity for number, node in self.nodes.items()}
 
     def record(self, epoch: int, numbers: Sequence[int], *, previous: int, aborted: bool = False) -> pb.EpochRecord:
         """The registry's record of a committee of these nodes."""
         members = [
             pb.Member(
-                index=index, operator=f"0x{number:040x}", identity=self.nodes[number].open().identity.pub,
+                index=index, operator=f"0x{number:040x}", identity=self.signers[number].pub,
                 consensus=bytes([number]) * 32, peer_id=f"peer{number}", p2p_addr=f"/ip4/127.0.0.1/tcp/{9000 + number}",
                 comet_addr=f"id{number}@127.0.0.1:1", endpoint="http://127.0.0.1:1",
             )
@@ -59,7 +62,11 @@ class TwoCommittees(World):
     def announce(self, record: pb.EpochRecord, *, observers: Iterable[int] = OLD) -> None:
         """Let members of the present committee observe it."""
         for number in observers:
-            self.observe(self.nodes[number], self.epoch, pb.Record(epoch=record))
+            nobody: Any = None
+            desk = TxDesk(self.signers[number], nobody, lambda: self.chain.height, CutPoints())
+            body = pb.TxBody(chain_id=CHAIN, version=1, epoch=self.epoch, expiry_height=self.chain.height + 20)
+            body.observe.record = pb.Record(epoch=record).SerializeToString(deterministic=True)
+            self.chain.mempool.append(desk._sign(body))
 
     async def show(self, record: pb.EpochRecord, numbers: Iterable[int]) -> None:
         """Let these nodes' epoch_managers see it in a finalized block."""
@@ -120,7 +127,7 @@ class TwoCommittees(World):
 
     def sent(self, kind: str, number: int) -> list[pb.TxBody]:
         """Bodies of a node's transactions of a kind that were executed."""
-        pub = self.nodes[number].open().identity.pub
+        pub = self.signers[number].pub
         signed = [pb.SignedTx.FromString(raw) for _, found, raw in self.chain.included if found == kind]
         return [pb.TxBody.FromString(tx.body) for tx in signed if tx.signer == pub]
 

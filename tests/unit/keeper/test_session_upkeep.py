@@ -113,7 +113,7 @@ def test_a_flood_of_one_sender_costs_the_others_no_place() -> None:
 
 
 class Membership:
-    index, epoch, retain_ms = 1, None, 1000
+    index, epoch, body_epoch, retain_ms = 1, None, 1, 1000
 
 
 def make_sessions(keystore: Keystore, opened: list[bytes]) -> Sessions:
