@@ -65,8 +65,8 @@ async def test_session_token_is_signed_by_the_service_key_and_names_the_session(
         assert body["temp_key_x"] == session.pub[1:].hex()
         signature = session.open(answer["session_token_sig"])
         digest = keccak256(base64.b64encode(raw))
-        assert answer["service_pub"] == keeper.service_key.pub.hex()
-        assert ecdsa.verify_recoverable(keeper.service_key.pub, digest, signature)
+        assert answer["service_pub"] == keeper.service_key(1).pub.hex()
+        assert ecdsa.verify_recoverable(keeper.service_key(1).pub, digest, signature)
 
 
 @in_trio

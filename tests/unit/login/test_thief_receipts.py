@@ -116,17 +116,6 @@ async def test_receipts_of_an_old_epoch(tmp_path: Path) -> None:
 
 
 @in_trio
-async def test_token_of_the_old_committee_committed_at_the_new_one(tmp_path: Path) -> None:
-    async with running(tmp_path) as world:
-        token, session = world.token(), Session()
-        world.chain.epoch, world.chain.serving_from_ms = 2, int(world.now * 1000) + 1000
-        await world.read_chain()
-        receipts = await world.commit_all(token, session)
-        refusal = await refused(Code.EPOCH_MOVED, world.keepers[0].share(token, receipts))
-        assert refusal.detail == {"epoch": 2}
-
-
-@in_trio
 async def test_forged_and_malformed_receipts_are_junk(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         token, session = world.token(), Session()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -25,6 +26,7 @@ from authnet_core.protocol.views import (
     AccountView,
     AudienceView,
     EpochView,
+    HandoverEndView,
     KeyView,
     MemberView,
     StatusView,
@@ -91,6 +93,9 @@ class Chain:
     accounts: dict[bytes, KeyView] = field(default_factory=dict)
     epoch: int = 1
     serving_from_ms: int = 0
+    members: tuple[int, ...] = ()
+    """Numbers of the keepers in the current committee, in the order of their party indexes; none: 1 .. n."""
+    former: dict[int, EpochView] = field(default_factory=dict)
     lag_s: float = 0.0
     down: bool = False
     assigned: list[bytes] = field(default_factory=list)
@@ -117,33 +122,49 @@ class Chain:
             )
         if path == "/epoch/current":
             return self._epoch()
+        if path == "/handovers":
+            numbers = [*self.former, self.epoch]
+            return [HandoverEndView(epoch=e, outcome="switched", height=1, time_ms=0) for e in numbers if e > 1]
+        if path.startswith("/epoch/"):
+            return self.former.get(int(path.removeprefix("/epoch/")))
         if path == "/verifiers":
             return list(self.verifiers.values())
         assert path.startswith("/account/")
         key = self.accounts.get(bytes.fromhex(path.removeprefix("/account/").split("?")[0]))
         return None if key is None else AccountView(account_id=key.account_id, keys=(key,))
 
+    def hand_over(self, members: tuple[int, ...], starts_s: float, grace_s: float = 300.0) -> None:
+        """Another committee becomes current and serves from `starts_s` on."""
+        before = self._epoch()
+        assert before is not None
+        starts_ms = int(starts_s * 1000)
+        self.former[self.epoch] = msgspec.structs.replace(
+            before, status="retired", serving_until_ms=starts_ms, grace_ends_ms=starts_ms + int(grace_s * 1000)
+        )
+        self.epoch, self.serving_from_ms, self.members = self.epoch + 1, starts_ms, members
+
     def _epoch(self) -> EpochView | None:
         if not self.epoch:
             return None
+        numbers = self.members or tuple(range(1, self.n + 1))
         members = tuple(
             MemberView(
                 index=j,
                 operator="",
-                identity=Key(secret(j)).pub.hex(),
+                identity=Key(secret(number)).pub.hex(),
                 consensus="",
                 peer_id="",
                 p2p_addr="",
                 comet_addr="",
-                endpoint="",
+                endpoint=f"https://node{number}",
             )
-            for j in range(1, self.n + 1)
+            for j, number in enumerate(numbers, start=1)
         )
         return EpochView(
             epoch=self.epoch,
-            n=self.n,
-            k=self.n // 2 + 1,
-            t=(self.n + 3) // 4 - 1,
+            n=len(numbers),
+            k=len(numbers) // 2 + 1,
+            t=(len(numbers) + 3) // 4 - 1,
             status="serving",
             members=members,
             committee_hash="",
@@ -192,11 +213,11 @@ class Keeper:
     missing: bool = False
     continuous_since_ms: int = 0
     asks: int = 0
+    asked_epochs: list[int] = field(default_factory=list)
     source: ports.ReceiptSource | None = None
 
     def __post_init__(self) -> None:
         self.identity = Key(secret(self.index))
-        self.service_key = Key(secret(100 + self.index))
         self.start()
 
     def start(self, capacity: int = 1_000_000) -> None:
@@ -215,7 +236,7 @@ class Keeper:
         return ports.LoginPorts(
             chain=chain,  # type: ignore[arg-type]
             identity=self.identity,
-            service_key=lambda _epoch: self.service_key,
+            service_key=self.service_key,
             share_of=self.share_of,
             service_open=lambda _epoch: None,
             assign=chain.assign,
@@ -227,6 +248,9 @@ class Keeper:
             continuous_since_ms=lambda: self.continuous_since_ms,
             dev=False,
         )
+
+    def service_key(self, epoch: int) -> Key:
+        return Key(secret(100 * epoch + self.index))
 
     def answer(self, source: ports.ReceiptSource) -> None:
         self.source = source
@@ -240,6 +264,7 @@ class Keeper:
 
     async def ask(self, epoch: int, token_hash: bytes, temp_pub: bytes) -> list[ports.Receipt]:
         self.asks += 1
+        self.asked_epochs.append(epoch)
         others = [k for k in self.world.keepers if k is not self and k.source is not None]
         answers = [k.source(token_hash, temp_pub) for k in others if k.source is not None]
         return [answer for answer in answers if answer is not None]
@@ -287,7 +312,9 @@ class Session:
 class World:
     """Everything; `now` is the wall clock of all keepers."""
 
-    def __init__(self, folder: Path, n: int = 5, *, log_born_s: float = 900.0, genesis_ms: int = BORN_MS) -> None:
+    def __init__(
+        self, folder: Path, n: int = 5, *, spare: int = 0, log_born_s: float = 900.0, genesis_ms: int = BORN_MS
+    ) -> None:
         self.now = time.time()
         self.log_born_s = log_born_s
         self.genesis_ms = genesis_ms
@@ -297,7 +324,7 @@ class World:
         self.fetches = 0
         self.all_fetched = trio.Event()
         self.keepers: list[Keeper] = []
-        for j in range(1, n + 1):
+        for j in range(1, n + spare + 1):
             self.keepers.append(Keeper(j, self, folder / f"node-{j}"))
         self.chain.give_key(account_id(NETWORK, "google", "alice"))
 
@@ -331,6 +358,9 @@ class World:
 
     async def commit_all(self, token: str, session: Session, **changes: Any) -> list[dict[str, Any]]:
         return [await keeper.commit(token, session, **changes) for keeper in self.keepers]
+
+    def keeper(self, number: int) -> Keeper:
+        return self.keepers[number - 1]
 
 
 @asynccontextmanager
