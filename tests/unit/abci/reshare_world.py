@@ -136,9 +136,7 @@ class Move:
     def shares(self, dealer: int) -> tuple[bytes, bytes]:
         """The dealer's shares of the batch, and of the mask."""
         params = self.params
-        numbers = [
-            self.world.share(index, dealer) for index in range(params.first_index, params.first_index + params.count)
-        ]
+        numbers = [self.world.share(params.first_index + at, dealer) for at in range(params.count)]
         numbers[0] = (numbers[0] + self.lies.get(dealer, 0)) % Q
         return b"".join(map(scalar_bytes, numbers)), scalar_bytes(self.world.share(params.mask_index, dealer))
 
@@ -228,6 +226,12 @@ class Move:
             assert self.phase == name
             if name == until:
                 return
+
+
+def next_attempt(move: Move) -> Move:
+    """Of the same batch."""
+    views = [view for view in opened(move.world) if view.first_index == move.view.first_index]
+    return Move(move.world, bytes.fromhex(views[0].rid), move.old, move.new)
 
 
 def first_move(world: KeyedWorld, **changes: Any) -> Move:

@@ -15,7 +15,7 @@ from authnet_core.protocol.reshare.strings import deal_context
 from authnet_core.wire import authnet_pb2 as wire
 from authnet_core.wire.tx import MAX_TX_BYTES
 from tests.unit.abci.handover_world import NEW
-from tests.unit.abci.reshare_world import SMALL, KeyedWorld, Move, batches_made, begin, first_move, opened
+from tests.unit.abci.reshare_world import SMALL, KeyedWorld, Move, batches_made, begin, first_move, next_attempt
 from tests.unit.abci.world import CHAIN, SEED, secret
 
 POINT = pub(7)
@@ -73,9 +73,7 @@ def test_a_deal_of_one_attempt_is_none_of_another(move: Move) -> None:
     move.deal([1, 2])
     while move.phase != "failed":
         move.world.block(step_ms=20_000)
-    second = next(
-        m for m in (Move(move.world, bytes.fromhex(v.rid)) for v in opened(move.world)) if m.view.attempt == 1
-    )
+    second = next_attempt(move)
     assert send_old(second, 1, rdeal=move.rdeal(1, rid=second.rid)) == Code.BAD_PROOF
     assert send_old(second, 1, rdeal=move.rdeal(1)) == Code.WRONG_PHASE
     assert send_old(second, 1, rdeal=second.rdeal(1)) is None

@@ -11,7 +11,7 @@ import pytest
 from authnet_core.errors import Code
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.handover_world import phase
-from tests.unit.abci.reshare_world import SMALL, KeyedWorld, Move, batches_made, begin, first_move, opened
+from tests.unit.abci.reshare_world import SMALL, KeyedWorld, Move, batches_made, begin, first_move, next_attempt, opened
 from tests.unit.abci.world import account
 
 
@@ -84,7 +84,7 @@ def test_all_old_dealers_lie_and_the_next_attempt_has_another_mask(moving: Keyed
     assert set(move.ack()) == {None}
     assert move.phase == "failed"
     assert moving.query("/blame") == [], "nobody knows who lied"
-    second = next(m for m in (Move(moving, bytes.fromhex(v.rid)) for v in opened(moving)) if m.view.first_index == 0)
+    second = next_attempt(move)
     assert (second.view.attempt, move.view.attempt) == (1, 0)
     assert second.view.mask_index != move.view.mask_index
     assert second.rid != move.rid
