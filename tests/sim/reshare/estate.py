@@ -50,7 +50,9 @@ def make_estate(  # one place for all that a batch is made of
     without_key: tuple[int, ...] = (),
     attempt: int = 0,
 ) -> Estate:
-    polynomials = [[scalar(rng) for _ in range(old.k)] for _ in range(count + 1)]
+    polynomials = [[scalar(rng) for _ in range(old.k)] for _ in range(count)]
+    masks = Random(f"{attempt}/{rng.random()}")  # each attempt burns one of its own
+    polynomials.append([scalar(masks) for _ in range(old.k)])
     nonces = [0 if at in upgraded else scalar(rng) for at in range(count)]
     # The point of an upgraded key's nonce stays on chain; its scalar is nowhere.
     points = [pub(nonce or scalar(rng)) for nonce in nonces]
@@ -70,7 +72,7 @@ def make_estate(  # one place for all that a batch is made of
         first_index=1024,
         count=count,
         root=merkle.root(leaves_of(pairs)),
-        mask_index=7,
+        mask_index=7 + attempt,
         attempt=attempt,
         counter=0,
         eks=tuple(pub(eks[m]) if m in eks else b"" for m in range(1, new.n + 1)),

@@ -4,15 +4,25 @@ import argparse
 import sys
 import time
 
-from tests.sim.reshare.invariants import check_all
+from tests.sim.reshare.invariants import check_always, check_success
 from tests.sim.reshare.plan import Plan, draw
 from tests.sim.reshare.world import World
 
+ATTEMPTS = 5
+
 
 def run_plan(plan: Plan) -> World:
-    """The world after the run. Raises AssertionError with the invariant that broke."""
-    world = World(plan).run()
-    check_all(world)
+    """The world after the last attempt. Raises AssertionError with the invariant that broke.
+
+    In calm weather the first attempt succeeds; in other weather, or with crashes, one may miss a cut-off.
+    """
+    for attempt in range(ATTEMPTS):
+        world = World(plan, attempt).run()
+        check_always(world)
+        if world.chain.phase != "failed" or plan.is_calm or plan.company:
+            break
+    if not plan.company:
+        check_success(world)
     return world
 
 

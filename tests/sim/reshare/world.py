@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 
@@ -23,6 +23,7 @@ from authnet_core.protocol.reshare.effects import (
 from authnet_core.protocol.reshare.machine import Resharing
 from authnet_core.protocol.reshare.messages import ReshareBundle, ReshareChainMessage, ReshareMessage
 from authnet_core.protocol.reshare.params import Sender
+from authnet_core.protocol.views import ReshareView
 from tests.sim.reshare.dealers import LyingDealer
 from tests.sim.reshare.estate import Estate, make_estate, scalar, wide
 from tests.sim.reshare.modelled_chain import ModelledChain
@@ -61,10 +62,13 @@ class Node:
 
 
 class World:
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.rng = plan, Random(plan.seed)
+    """One attempt of a plan; another attempt moves the same keys under another mask, in other weather."""
+
+    def __init__(self, plan: Plan, attempt: int = 0) -> None:
+        self.plan, self.rng = plan, Random(f"{plan.seed}/{attempt}")
         old, new = Committee.of(plan.old), Committee.of(plan.new)
-        self.estate = make_estate(self.rng, old, new, plan.count, plan.upgraded, plan.without_key)
+        keys = Random(plan.seed)
+        self.estate = make_estate(keys, old, new, plan.count, plan.upgraded, plan.without_key, attempt)
         self.chain = ModelledChain(self.estate.params)
         self.now, self._order = 0, count()
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -95,13 +99,9 @@ class World:
 
     def _agreed(self) -> Estate:
         """What a company of liars pretends to hold: sharings of other keys, of right degree and fitting each other."""
-        if not hasattr(self, "_other"):
-            other = make_estate(
-                Random(self.plan.seed + 1), self.estate.params.old, self.estate.params.new, self.plan.count
-            )
-            rows, masks = other.rows, other.masks
-            self._other = Estate(self.estate.params, self.estate.keys, (), 0, rows, masks, self.estate.eks)
-        return self._other
+        mine = self.estate
+        other = make_estate(Random(self.plan.seed + 1), mine.params.old, mine.params.new, self.plan.count)
+        return replace(mine, rows=other.rows, masks=other.masks)
 
     def _start(self, node: Node) -> None:
         """A fresh life from what is on disk, with a seed that must not matter any more once one is stored."""
@@ -125,6 +125,12 @@ class World:
     def at(self, delay: int, act: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + delay, next(self._order), act))
 
+    def delay(self, node: Node, until: int) -> None:
+        """The node is away from the beginning."""
+        node.machine = None
+        node.life += 1
+        self.at(until, lambda: self._start(node))
+
     def run(self) -> "World":
         self.at(0, self._block)
         while self._events and self.now < LIMIT_MS:
@@ -142,10 +148,10 @@ class World:
             self.at(BLOCK_MS, self._block)
 
     def is_over(self) -> bool:
-        honest = [n for n in self.nodes if not n.is_liar and n.machine and n.place.new in {None, *self.estate.eks}]
-        return bool(honest) and self.chain.height > 3 and all(node.machine and node.machine.closed for node in honest)
+        honest = [n for n in self.nodes if not n.is_liar and n.place.new in {None, *self.estate.eks}]
+        return all(node.machine is not None and node.machine.closed for node in honest)
 
-    def _on_chain(self, node: Node, view) -> None:  # type: ignore[no-untyped-def]
+    def _on_chain(self, node: Node, view: ReshareView) -> None:
         if node.machine is not None:
             self._carry_out(node, node.machine.on_chain(view))
         for half in (node.dealer, node.receiver):
