@@ -11,7 +11,7 @@ import sys
 
 import anyio
 
-from abci_app import server
+from abci_app import imports, server
 from abci_app.application import Application
 from abci_app.dispatch import Dispatcher
 from abci_app.execution import Finalized
@@ -63,7 +63,7 @@ def main() -> None:
         setup("abci_app", config.toml.node.log_level)
         readers = allowed_readers(config)
         faults = Faults(os.environ.get("AUTHNET_FAIL_AT", ""))
-        app = Application(config.dir / "abci", faults)
+        app = Application(config.dir / "abci", faults, config.dir / imports.FILE)
         app.shelf = Shelf(app.store, int(config.toml.cometbft.snapshot_s * 1_000))
         app.shelf.take()
     except (ConfigError, ValueError) as error:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from abci_app import imports, tables
 from abci_app import records as r
-from abci_app import tables
 from abci_app.execution import Executor, Finalized, Outcome, check_tx, compute_genesis_hash
 from abci_app.faults import Faults
 from abci_app.genesis import AppState, apply_genesis
@@ -33,12 +33,15 @@ class InitialState:
     time_ms: int
     app_state: AppState
     validators: r.ValidatorSet
+    initial_height: int = 1
 
 
 class Application:
     """One replicated state machine on one LevelDB folder."""
 
-    def __init__(self, folder: Path, faults: Faults | None = None) -> None:
+    def __init__(self, folder: Path, faults: Faults | None = None, export: Path | None = None) -> None:
+        """`export`: the file that a genesis which goes on from another chain names."""
+        self._export = export or folder / imports.FILE
         self._faults = faults or Faults()
         self.store = Store(folder, self._faults)
         self._transactions = Transactions()
@@ -70,7 +73,8 @@ class Application:
             if self._initial is None:
                 raise AuthnetError(Code.UNAVAILABLE, "the chain has not been initialised")
             initial = self._initial
-            apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
+            if initial.app_state.imported is None:
+                apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
         return state
 
     # consensus connection
@@ -80,13 +84,21 @@ class Application:
         self._finalized = None
 
     def init_chain(self, initial: InitialState) -> bytes:
-        """Take genesis; return its app hash. Raises ConfigError for a genesis that can not work."""
+        """Take genesis; return its app hash. Raises ConfigError for a genesis that can not work, EXPORT_INVALID."""
         self._restorer.abandon()
-        state = State(self.store, Block(0, initial.time_ms))
-        apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
+        self._initial = self._check_state = None
+        if self.store.is_staged:
+            self.store.drop_staged()
+        app_hash = self._begin(initial)
         self._initial = initial
         self._faults.armed = initial.app_state.dev
-        self._check_state = None
+        return app_hash
+
+    def _begin(self, initial: InitialState) -> bytes:
+        if initial.app_state.imported is not None:
+            return imports.stage(self.store, initial, self._export)
+        state = State(self.store, Block(0, initial.time_ms))
+        apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
         return compute_genesis_hash(state)
 
     def prepare_proposal(self, raws: Sequence[bytes], block: Block, max_bytes: int) -> list[bytes]:

@@ -44,7 +44,7 @@ def settle(store: Store) -> None:
         _check_replay(staged)
         for run in _runs(chain(_check_keys(staged), _session_starts(staged))):
             store.stage({}, run)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         raise invalid("a record of the tree can not be read") from None
     finally:
         staged.close()

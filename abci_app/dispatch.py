@@ -23,7 +23,7 @@ from abci_app.pb.tendermint.abci import types_pb2 as pb
 from abci_app.pb.tendermint.crypto import keys_pb2, proof_pb2
 from abci_app.restore import Offer
 from abci_app.state import Block
-from authnet_core.errors import AuthnetError, Code, ConfigError, number
+from authnet_core.errors import AuthnetError, Code, number
 from authnet_runtime.logs import get_logger
 
 CODESPACE = "authnet"
@@ -180,9 +180,10 @@ class Dispatcher:
                 time_ms=request.time.seconds * 1_000 + request.time.nanos // 1_000_000,
                 app_state=parse(request.app_state_bytes),
                 validators=r.ValidatorSet(tuple(keys)),
+                initial_height=request.initial_height,
             )
             app_hash = self._app.init_chain(initial)
-        except ConfigError as error:
+        except AuthnetError as error:
             # CometBFT shows this text and stops: a genesis that can not work is the operator's to mend.
             return pb.Response(exception=pb.ResponseException(error=error.message))
         return pb.Response(init_chain=pb.ResponseInitChain(app_hash=app_hash))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from abci_app import records as r
 from abci_app import tables
+from abci_app.export_file import Header
 from abci_app.state import State
 from authnet_core.crypto.secp256k1 import is_point
 from authnet_core.errors import ConfigError
@@ -49,6 +50,8 @@ class AppState(msgspec.Struct, frozen=True):
     observers: tuple[str, ...]
     dev: bool = False
     params: dict[str, int] = {}
+    imported: Header | None = None
+    """The signed export that this chain goes on from; then `observers` is the committee in charge."""
 
 
 def parse(raw: bytes) -> AppState:

@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 import plyvel
 
+from abci_app import journal, tables
 from abci_app import records as r
-from abci_app import tables
 from abci_app.faults import Faults
 from abci_app.state import decode, encode
 from abci_app.tables import Slot
@@ -43,7 +43,13 @@ class Snapshot:
 
     def __init__(self, source: _Readable, meta: r.Meta) -> None:
         self._source = source
+        self._uses = 1
         self.meta = meta
+
+    def retain(self) -> Snapshot:
+        """One more user, who closes it too."""
+        self._uses += 1
+        return self
 
     def get(self, slot: Slot[R]) -> R | None:
         raw = self.raw(slot.key)
@@ -76,7 +82,8 @@ class Snapshot:
         return None
 
     def close(self) -> None:
-        if hasattr(self._source, "close"):
+        self._uses -= 1
+        if not self._uses and hasattr(self._source, "close"):
             self._source.close()
 
 
@@ -184,7 +191,10 @@ class Store:
                 _write(batch, tables.node(position), node)
             for key, value in pending.bulk.items():
                 _write(batch, key, value)
-            batch.put(tables.META, encode(pending.meta))
+            meta = pending.meta
+            for key, value in journal.entries(meta.height, meta.app_hash, pending.values, pending.bulk).items():
+                _write(batch, key, value)
+            batch.put(tables.META, encode(meta))
             if self.is_staged:
                 batch.delete(tables.STAGED)
         self.is_staged = False
@@ -224,6 +234,7 @@ class Store:
     def stage(self, values: Mapping[bytes, bytes], bulk: Mapping[bytes, bytes]) -> None:
         """Add values of the tree, and entries beside it."""
         _, nodes = smt.update(self.node, values)
+        self._values.clear()
         with self._db.write_batch() as batch:
             for key, value in values.items():
                 batch.put(tables.value(key), value)
@@ -273,6 +284,10 @@ class Store:
     def at(self, height: int) -> Snapshot | None:
         """The state as of `height`, if it is still kept."""
         return self._snapshots.get(height)
+
+    def heights(self) -> list[int]:
+        """Heights whose state is still kept."""
+        return list(self._snapshots)
 
     def close(self) -> None:
         for snapshot in self._snapshots.values():
