@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def network() -> Iterator[Network]:
             chain.close()
 
 
-def send(network: Network, node: int, epoch: int, **kind: object) -> None:
+def send(network: Network, node: int, epoch: int, **kind: Any) -> None:
     key, member = secret("id", node), network.members[node - 1]
     body = wire.TxBody(chain_id=CHAIN, version=1, epoch=epoch, expiry_height=member.height() + 50, **kind)
     assert member.send(sign_tx(key, pub(key), body)) == 0
