@@ -13,7 +13,9 @@ from authnet_core.protocol.reshare.strings import order_hash
 
 
 def seeded_order(rid: bytes, dealers: Iterable[Party]) -> list[Party]:
-    """The order that nobody chooses alone: the rid holds every new member's encryption key."""
+    """The order in which Q' is looked for. The rid holds every new member's encryption key; who announces last can
+    grind it, and gains no more than which of the good dealers count.
+    """
     return sorted(dealers, key=lambda dealer: (order_hash(rid, dealer), dealer))
 
 
