@@ -19,11 +19,11 @@ from authnet_core.errors import Code, Rejected
 from authnet_core.protocol.committee import Committee
 
 LEAVING_MS = 10_000
-"""Members of the former epoch serve until A_{e+1}; their last assignments may reach a block this much later."""
+"""Members of a former epoch e serve until A_{e+1}; their last assignments may reach a block this much later."""
 
 
 class Standing(StrEnum):
-    """What an epoch is at present. The one before the current may be two things at once."""
+    """What an epoch is at present. A former one may be two things at once."""
 
     CURRENT = "current"
     NEXT = "next"
@@ -130,11 +130,8 @@ def standings_of(state: State, epoch: r.Epoch) -> frozenset[Standing]:
         return _NEXT if handover.phase != ANNOUNCED else frozenset()
     if epoch.status != RETIRED:
         return frozenset()
-    is_leaving = (
-        current is not None
-        and epoch.epoch == current.previous
-        and state.block.time_ms < current.serving_from_ms + LEAVING_MS
-    )
+    # With hand-overs in quick succession more than one former committee may still serve or be about to.
+    is_leaving = state.block.time_ms < epoch.serving_until_ms + LEAVING_MS
     return frozenset({Standing.RETIRED, Standing.LEAVING}) if is_leaving else frozenset({Standing.RETIRED})
 
 

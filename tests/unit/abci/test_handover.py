@@ -387,12 +387,24 @@ def test_former_members_assign_until_the_others_serve(world: World) -> None:
     assert assign(6, 2) == Code.POOL_EMPTY
 
 
-def test_a_committee_before_the_former_one_assigns_no_more(world: World) -> None:
+def test_two_hand_overs_in_quick_succession_leave_the_serving_committee_its_say(tmp_path: Path) -> None:
+    """Epoch 3 is in charge before epoch 2 serves: epoch 1 still does."""
+    world = World(tmp_path / "app", params={"pool_low": 0, "pool_high": 0, "serve_delay_ms": 120_000})
+    world.begin_epoch()
     hand_over(world)
     hand_over(world, next_record(epoch=3, nodes=[11, 12, 13, 14, 15], previous=2), NEW[:4])
     message = wire.Assign(verifier="x", account_id=account(1), curve=wire.CURVE_SECP256K1)
+    first, second = world.query("/epoch/2").serving_from_ms, world.query("/epoch/3").serving_from_ms
+    assert world.time_ms < first < second
+    assert world.query("/epoch/serving").epoch == 1
+    for node, epoch in ((1, 1), (6, 2), (11, 3)):
+        assert world.send(world.tx(node, assign=message, epoch=epoch)) == [Code.MALFORMED], "let in"
+    world.time_ms = first + 10_000
+    world.block(step_ms=0)
+    assert world.query("/epoch/serving").epoch == 2
     assert world.send(world.tx(1, assign=message, epoch=1)) == [Code.WRONG_EPOCH]
     assert world.send(world.tx(6, assign=message, epoch=2)) == [Code.MALFORMED]
+    world.app.close()
 
 
 def test_erased_after_the_grace_and_once(world: World) -> None:
