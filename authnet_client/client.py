@@ -108,8 +108,8 @@ class Client:
             text = "one round needs a token source, or the session that the token was asked for with"
             raise AuthnetError(Code.BAD_PARAMS, text)
         own = session or LoginSession.start(self.network.network_id, verifier)
-        bound = await _fetch(token, own, rounds)
-        if rounds == 1:
+        bound: str | None = await _fetch(token, own, rounds)
+        if rounds == 1 and bound is not None:
             own.require_bound(bound, session_claim)
 
         async def once(committee: ServingCommittee) -> LoginOutcome:

@@ -14,6 +14,7 @@ from authnet_runtime.logs import get_logger
 from epoch_manager.status import Status
 
 LOOK_S = 1.0
+IDLE_LOOK_S = 3.0
 _log = get_logger("handover")
 
 
@@ -31,7 +32,7 @@ class HandoverWatch:
                 self._note(await self.look())
             except AuthnetError:
                 pass  # the observer reports a chain that is away
-            await anyio.sleep(LOOK_S)
+            await anyio.sleep(LOOK_S if self._status.handover else IDLE_LOOK_S)
 
     async def look(self) -> dict[str, Any] | None:
         """The hand-over under way, None without one. Raises AuthnetError."""

@@ -101,6 +101,7 @@ class Observer:
         self._findings: tuple[Finding, ...] = ()
         self._members: dict[int, frozenset[str]] = {}
         self._memory = _Memory()
+        self._in_charge = 0
         self._news = anyio.Event()
 
     def show(self, snapshot: Snapshot) -> None:
@@ -130,14 +131,15 @@ class Observer:
     @property
     def _may_change(self) -> bool:
         """Whether a later epoch is in sight: the chain may come to want its record, or its end, at any time."""
-        return any(finding.kind == "epoch" and finding.previous for finding in self._findings)
+        return any(f.kind == "epoch" and f.previous >= self._in_charge > 0 for f in self._findings)
 
     async def tell_keeper(self) -> None:
         """Show the keeper each later epoch, now and then again, since it may have been started anew."""
         now = anyio.current_time()
         for finding in self._findings:
             told = self._memory.told_at.get(finding.key, -TELL_S)
-            if finding.kind != "epoch" or not finding.previous or now - told < TELL_S:
+            is_later = finding.kind == "epoch" and finding.previous and finding.version >= self._in_charge
+            if not is_later or now - told < TELL_S:
                 continue
             try:
                 await self._keeper.call("saw_epoch", {"record": finding.record.hex()})
@@ -150,7 +152,7 @@ class Observer:
     async def step(self) -> bool:
         """Look at the chain and send what it lacks; whether something is still outstanding. Raises AuthnetError."""
         current = await self._chain.query("/epoch/current", EpochView)
-        in_charge = current.epoch if current is not None else 0
+        in_charge = self._in_charge = current.epoch if current is not None else 0
         missing: list[Finding] = []
         if self._status.operator in self._members.get(in_charge or FIRST_EPOCH, ()):
             missing = await self._missing(in_charge)

@@ -98,7 +98,7 @@ def _node(places: Places, members: Members, index: int) -> dict[str, Any]:
     run = places.node_dir(index) / "run"
     found: dict[str, Any] = {}
     identity: dict[str, Any] = {}
-    state = members.state(index)
+    state = "retired" if index in places.retired else members.state(index)
     processes = members.processes(index) if state == "up" else []
     if state == "up":
         try:

@@ -150,7 +150,7 @@ def rotate(
     refresh: Annotated[bool, typer.Option("--refresh", help="The same nodes, with new shares.")] = False,
     notice_s: Annotated[int, typer.Option(help="Seconds between announcement and hand-over.")] = 0,
     keep_old: Annotated[bool, typer.Option("--keep-old", help="Leave the former nodes running.")] = False,
-    wait_s: Annotated[float, typer.Option(help="Give up waiting after so many seconds.")] = 900.0,
+    wait_s: Annotated[float, typer.Option(help="Give up waiting after so many seconds; 0: do not wait.")] = 900.0,
     dir: Dir = DEFAULT_DIR,
     json: Json = False,
 ) -> None:

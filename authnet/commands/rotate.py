@@ -127,6 +127,10 @@ def run(out: Output, folder: Path, wish: dict[str, Any], wait_s: float) -> None:
     places = local_network(folder)
     if not out.json:
         sys.stderr.write(_intent(plan) + "\n")
+    if not wait_s:
+        if out.json:
+            out.emit({"schema": SCHEMA, **plan})
+        return
     journey = Journey(places, plan["epoch"], began=begun)
     with Board(quiet=out.json) as board:
         for step in journey.steps(wait_s):

@@ -97,7 +97,7 @@ def test_who_left_erases_its_shares_and_is_stopped(moving: Net) -> None:
     """The nodes of epoch 1, which the first rotation replaced."""
     wait_for("all of epoch 1 have erased", 120, lambda: len(_serving_chain_epoch(moving, 1).erased) == 5)
     wait_for("they are stopped", 20, lambda: set(range(1, 6)) <= places(moving).retired)
-    assert all(node.state == "killed" for node in moving.status().nodes if node.index <= 5)
+    assert all(node.state == "retired" for node in moving.status().nodes if node.index <= 5)
 
 
 def _serving_chain_epoch(net: Net, number: int) -> EpochView:
