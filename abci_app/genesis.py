@@ -37,6 +37,10 @@ _BOUNDS: Mapping[str, tuple[int, int]] = {
     "account_keys": (1, 1_000),
     "block_complaints": (1, 64),
     "complaint_quota": _COUNT,
+    "handover_max_ms": (1_000, 366 * 86_400_000),
+    "reshares_in_flight": (1, 16),
+    "reshare_attempts": (1, 1_000),
+    "mask_reserve": (1, 1_000),
 }
 """Numbers outside of these make no chain that works: no key could be made, or one member could stop it."""
 
