@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from abci_app import batch_records as b
 from abci_app import tables
-from abci_app.pool import burn_last, count_masks
+from abci_app.pool import burn_last, count_masks, get_pool
 from abci_app.state import Reader, State
 
 SHARE_OF_CHUNK = 16
@@ -38,16 +38,20 @@ def set_aside(state: State, batch: b.Batch, first: int, count: int) -> int:
     return kept
 
 
-def burn(state: State, batch: b.Batch) -> tuple[int, int] | None:
-    """(index, first index of its batch) of the mask for a resharing of `batch`; None while there is none.
+def has_one(state: State, batch: b.Batch) -> bool:
+    """Whether a resharing of `batch` could start now."""
+    return bool(get_masks(state, batch.first_index).kept or get_pool(state, batch.curve).batches)
+
+
+def burn(state: State, batch: b.Batch) -> tuple[int, int]:
+    """(index, first index of its batch) of the mask for a resharing of `batch`. There must be one.
 
     When the batch has none left a free key of the pool serves as well: nobody was ever given it.
     """
     masks = get_masks(state, batch.first_index)
     if not masks.kept:
         found = burn_last(state, batch.curve)
-        if found is not None:
-            _note_burnt(state, *found)
+        _note_burnt(state, *found)
         return found
     (index, end), *rest = masks.kept
     spans = ((index + 1, end), *rest) if index + 1 < end else tuple(rest)

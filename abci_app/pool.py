@@ -66,11 +66,10 @@ def count_masks(state: State, curve: str, count: int) -> None:
     state.put(tables.pool(curve), replace(pool, masked=pool.masked + count))
 
 
-def burn_last(state: State, curve: str) -> tuple[int, int] | None:
-    """Take the key that would be assigned last out of the pool: (index, first index of its batch)."""
+def burn_last(state: State, curve: str) -> tuple[int, int]:
+    """Take the key that would be assigned last out of the pool, which must not be empty: (index, first index of its
+    batch)."""
     pool = get_pool(state, curve)
-    if not pool.batches:
-        return None
     chosen = next((batch for batch in reversed(pool.batches) if batch.held_by_all), pool.batches[-1])
     *rest, (start, end) = chosen.spans
     spans = (*rest, (start, end - 1)) if start < end - 1 else tuple(rest)

@@ -47,12 +47,15 @@ def advance(state: State, reshare: b.Reshare) -> b.Reshare:
             reshare = _choose(state, reshare)
         case "ready":
             reshare = _finish(state, reshare)
-    limit = state.need(tables.PARAMS).t_max_ms
-    if reshare.phase not in (FINAL, FAILED) and is_due(state, reshare.t0_ms, reshare.h0, limit):
+    if reshare.phase not in (FINAL, FAILED) and _is_over(state, reshare):
         reshare = replace(reshare, phase=FAILED)
     if reshare.phase != before.phase:
         reshare = replace(reshare, phase_h0=state.block.height, phase_t0_ms=0)
     return reshare
+
+
+def _is_over(state: State, reshare: b.Reshare) -> bool:
+    return is_due(state, reshare.t0_ms, reshare.h0, state.need(tables.PARAMS).t_max_ms)
 
 
 def _is_late(state: State, reshare: b.Reshare, delay_ms: int) -> bool:
@@ -129,7 +132,7 @@ def _finish(state: State, reshare: b.Reshare) -> b.Reshare:
     if len(reshares.upheld_dealers(reshare) & set(reshare.q)) > old_committee(reshare).t:
         return replace(reshare, phase=FAILED)
     able = reshares.receivers(reshare)
-    late = _is_late(state, reshare, state.need(tables.PARAMS).t_ready_ms)
+    late = _is_late(state, reshare, state.need(tables.PARAMS).t_ready_ms) or _is_over(state, reshare)
     enough = reshare.readies.bit_count() >= new_committee(reshare).quorum
     if reshare.readies != able and not (late and enough):
         return reshare

@@ -25,33 +25,38 @@ def start_if_possible(state: State, handover: rh.Handover, moving: b.Moving) -> 
     params = state.need(tables.PARAMS)
     if moving.failure or len(moving.open) >= params.reshares_in_flight:
         return moving, []
-    batch, before = _next_batch(state, moving)
-    if batch is None:
+    waiting = _waiting(state, moving)
+    if not waiting:
         return moving, []
     new = state.need(tables.epoch(moving.to_epoch))
     eks = tuple(_key_of(state, new, member.index, handover.next_counter) for member in new.members)
     moving, ready = _wait_for_keys(state, moving, new, sum(1 for ek in eks if ek))
     if not ready:
         return moving, []
-    mask = masks.burn(state, batch)
-    if mask is None:
+    found = next((found for found in waiting if masks.has_one(state, found[0])), None)
+    if found is None:
         return moving, []
-    reshare = _make(state, moving, batch, before, mask, handover.next_counter, eks)
+    batch, before = found
+    reshare = _make(state, moving, batch, before, masks.burn(state, batch), handover.next_counter, eks)
     _put(state, reshare)
     state.put(tables.HANDOVER, replace(handover, next_counter=handover.next_counter + 1))
     started = replace(moving, open=(*moving.open, reshare.rid), waiting_height=0, waiting_ms=0)
     if before is None:
         return replace(started, cursor=batch.end), [phase_event(reshare)]
-    return replace(started, again=moving.again[1:]), [phase_event(reshare)]
+    again = tuple(rid for rid in moving.again if rid != before.rid)
+    return replace(started, again=again), [phase_event(reshare)]
 
 
-def _next_batch(state: State, moving: b.Moving) -> tuple[b.Batch | None, b.Reshare | None]:
-    """A batch whose last attempt failed goes first; else the one at the cursor, once all its keys are on chain."""
-    if moving.again:
-        failed = state.need(tables.reshare(moving.again[0]))
-        return need_batch(state, moving.from_epoch, failed.first_index), failed
+def _waiting(state: State, moving: b.Moving) -> list[tuple[b.Batch, b.Reshare | None]]:
+    """Batches whose last attempt failed, with that, go first; then the one at the cursor, if all its keys are there."""
+    found: list[tuple[b.Batch, b.Reshare | None]] = []
+    for rid in moving.again:
+        failed = state.need(tables.reshare(rid))
+        found.append((need_batch(state, moving.from_epoch, failed.first_index), failed))
     batch = get_batch(state, moving.from_epoch, moving.cursor)
-    return (batch, None) if batch is not None and batch.is_complete else (None, None)
+    if batch is not None and batch.is_complete:
+        found.append((batch, None))
+    return found
 
 
 def _key_of(state: State, epoch: r.Epoch, member: int, counter: int) -> bytes:
