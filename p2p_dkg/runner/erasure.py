@@ -77,40 +77,37 @@ class Eraser:
     async def _end(self, view: EpochView, note: BlockNote) -> None:
         files = self._keystore.epoch(view.epoch)
         if not files.is_erased:
-            if await self._stop_machines(view.epoch):
-                return  # they end at their next step; the next block finds them gone
-            await self._forget_sessions(view.epoch)
+            self._let_dealers_go(view.epoch)
+            if not await self._forget_sessions(view.epoch):
+                return  # a machine ends at its next step; the next block finds it gone
             self._faults.reach("erase:epoch:before")
             await to_thread.run_sync(files.erase)
             self._faults.reach("erase:epoch:after")
             _log.info("erasure.erased", epoch=view.epoch)
         await self._say(view, note.height)
 
-    async def _stop_machines(self, epoch: int) -> bool:
-        """End machines that have anything of the epoch in memory; whether there were any."""
-        members = [driver.key for driver in self._sessions.drivers if driver.epoch == epoch]
-        receivers = [driver.key for driver in self._reshares.drivers if driver.to_epoch == epoch]
-        dealers = [driver.key for driver in self._reshares.drivers if driver.from_epoch == epoch]
-        for sid in members:
-            await self._sessions.forget(sid)
-        for rid in receivers:
-            await self._reshares.forget(rid)
-        for rid in dealers:
-            self._reshares.let_go(rid)
-        return bool(members or receivers or dealers)
+    def _let_dealers_go(self, epoch: int) -> None:
+        """Machines that dealt from the epoch have its shares in memory; what still needs them is made anew without."""
+        for driver in self._reshares.drivers:
+            if driver.from_epoch == epoch:
+                self._reshares.let_go(driver.key)
 
-    async def _forget_sessions(self, epoch: int) -> None:
+    async def _forget_sessions(self, epoch: int) -> bool:
         """Shred the sessions that made shares of the epoch, the resharings that brought them, and what this node kept
-        as a dealer of others: a seed tells the share it was dealt from."""
+        as a dealer of others: a seed tells the share it was dealt from. Whether all of it is gone."""
+        gone = True
         for name in await to_thread.run_sync(self._keystore.sessions):
             session = await self._sessions.read(name)
             reshare = await self._reshares.read(name) if session is None else None
             if session is not None and session.epoch == epoch:
                 await self._sessions.forget(name)
+                gone = gone and not self._keystore.has_session(name)
             elif reshare is not None and reshare.to_epoch == epoch:
                 await self._reshares.forget(name)
+                gone = gone and not self._keystore.has_session(name)
             elif reshare is not None and reshare.from_epoch == epoch:
                 await to_thread.run_sync(self._keystore.session(name).erase, BRIEF)
+        return gone
 
     async def _say(self, view: EpochView, height: int) -> None:
         """Submit ERASED until the chain shows it; what this node was never in, or came to nothing, needs none."""
