@@ -159,9 +159,13 @@ class Runner:
         """Whether to read `/reshares`: at every block while keys move or machines work, at events, and now and then."""
         handover = self.membership.committees.handover
         is_under_way = handover is not None and handover.phase in _MOVING
-        is_busy = any(not driver.is_idle for driver in self.reshares.drivers)
         is_time = trio.current_time() - self._moved_at >= LIST_IDLE_S
-        return is_under_way or is_busy or is_time or any(event.type == "reshare_phase" for event in note.events)
+        return (
+            is_under_way
+            or bool(self.reshares.drivers)
+            or is_time
+            or any(event.type == "reshare_phase" for event in note.events)
+        )
 
     async def _move(self, note: BlockNote) -> None:
         listing = await self._chain.query("/reshares", ResharesView)

@@ -15,6 +15,7 @@ from tests.component.keeper.two_committees import DISJOINT, OLD, TwoCommittees, 
 from tests.component.keeper.world import until
 
 LONG = 100.0
+pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("quick_disk")]
 
 
 def handed_over(world: TwoCommittees, then: Callable[[trio.Nursery], Awaitable[None]], **rotate: object) -> None:
@@ -35,7 +36,7 @@ def test_every_key_is_the_new_committees_and_stays(tmp_path: Path, new: tuple[in
 
     async def check(nursery: trio.Nursery) -> None:
         world.start(nursery)
-        await until(lambda: world.pool.free >= 20)
+        await until(lambda: world.pool.free >= 20, LONG)
         given = (await world.nodes[1].assign(ask("alice"))).key
         before = {key.index: (key.Y, key.N) for key in world.key_views()}
         record = world.record(2, new, previous=1)

@@ -84,7 +84,7 @@ class TwoCommittees(World):
     async def rotate(self, nursery: trio.Nursery, *, absent: Iterable[int] = ()) -> pb.EpochRecord:
         """Fill the pool, announce the next committee as epoch 2 to all that are up, and do not wait for the end."""
         self.start(nursery, [number for number in self.nodes if number not in absent])
-        await until(lambda: self.pool.free >= 20)
+        await until(lambda: self.pool.free >= 20, 120)
         record = self.record(2, self.new, previous=1)
         await self.show(record, self.running)
         self.announce(record)
