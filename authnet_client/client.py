@@ -107,6 +107,7 @@ class Client:
         if rounds not in (1, 2) or (rounds == 1 and not bindable):
             text = "one round needs a token source, or the session that the token was asked for with"
             raise AuthnetError(Code.BAD_PARAMS, text)
+        await self.committee()  # a user is sent to the provider only when somebody is there to log in at
         own = session or LoginSession.start(self.network.network_id, verifier)
         bound: str | None = await _fetch(token, own, rounds)
         if rounds == 1 and bound is not None:

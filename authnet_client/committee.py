@@ -154,6 +154,7 @@ class Search:
                     patience.deadline = anyio.current_time() + PATIENCE_S
         if found is None:
             need = min(candidate.need for candidate in self._candidates)
+            self._name_strangers()
             raise self._reports.failure("finding the committee", need)
         _check_sizes(found[0], len(found[1].endpoints))
         return found
@@ -169,6 +170,14 @@ class Search:
             self._reports.bad(answer.index, "belongs to another network")
             return
         self._said[url] = value
+
+    def _name_strangers(self) -> None:
+        """Nodes that say an epoch serves in which the registry does not list them."""
+        for index, url in self._urls.items():
+            details = self._said.get(url)
+            own = [each for each in self._candidates if url in each.endpoints.values()]
+            if details is not None and not any(candidate.is_meant(details) for candidate in own):
+                self._reports.bad(index, f"says that epoch {details.epoch} serves; the registry has it in another")
 
     def _believed(self) -> tuple[Details, Candidate] | None:
         """The oldest candidate of whose members k say alike that it serves."""

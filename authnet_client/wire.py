@@ -99,7 +99,11 @@ def request(method: str, params: dict[str, Any]) -> bytes:
 
 def commitment_request(token_hash: bytes, temp_pub: bytes, verifier: str, epoch: int = 0) -> bytes:
     """Round one. The account is not named: a receipt is for a token's hash, whoever it is for."""
-    params: dict[str, Any] = {"messageprefix": "mug00", "tokencommitment": token_hash.hex(), "verifieridentifier": verifier}
+    params: dict[str, Any] = {
+        "messageprefix": "mug00",
+        "tokencommitment": token_hash.hex(),
+        "verifieridentifier": verifier,
+    }
     params |= {"epoch": epoch} if epoch else {}
     return request("CommitmentRequest", params | session_coordinates(temp_pub))
 
