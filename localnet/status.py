@@ -67,11 +67,13 @@ def status(places: Places, members: Members) -> dict[str, Any]:
 def _batches(places: Places, epoch: int) -> list[dict[str, Any]]:
     """Batches that resharings brought to the committee; those it made itself are among the retained sessions."""
     found: list[dict[str, Any]] = []
+    first = 0
     while epoch > 1:
-        page = _ask(places, f"/batches/{epoch}/{len(found)}/{PAGE}") or []
+        page = _ask(places, f"/batches/{epoch}/{first}/{PAGE}") or []
         found += page
         if len(page) < PAGE:
             break
+        first = page[-1]["first_index"] + page[-1]["count"]
     return found
 
 
