@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import merge
 
 from abci_app import batch_records as b
 from abci_app import present_batches, tables
@@ -29,25 +30,36 @@ def find_open(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def find_retained(snapshot: Snapshot, arguments: list[str]) -> Found:
-    """`/reshares/retained/{first}/{limit}`: their batches in order, from key index `first` on."""
+    """`/reshares/retained/{first}/{limit}`: their batches in order, from the one that holds key `first` on.
+
+    The next page begins behind the last one's keys: both epochs' batches of one range are on one page.
+    """
     first, limit = parse_page(arguments, MAX_RETAINED)
-    batches = zip(_short_batches(snapshot, first), range(limit), strict=False)
-    return Found([present_batches.batch_view(batch) for batch, _ in batches])
+    found: list[b.Batch] = []
+    for batch in _short_batches(snapshot, first):
+        if len(found) >= limit and batch.first_index != found[-1].first_index:
+            break
+        found.append(batch)
+    return Found([present_batches.batch_view(batch) for batch in found])
 
 
 def _short_batches(snapshot: Snapshot, first: int) -> Iterator[b.Batch]:
-    """Batches that some member of the epoch in charge, then of the next one, could hold and does not."""
+    """Batches that some member of the epoch in charge or of the next one could hold and does not, by range."""
     current, moving = snapshot.get(tables.CURRENT_EPOCH), snapshot.get(tables.MOVING)
     epochs = [current.epoch] if current is not None else []
-    for epoch in epochs + ([moving.to_epoch] if moving is not None else []):
-        for start, end in (snapshot.get(tables.short(epoch)) or b.Short()).spans:
-            while start < end:
-                batch = get_batch(snapshot, epoch, start)
-                if batch is None:
-                    break
-                if batch.end > first:
-                    yield batch
-                start = batch.end
+    epochs += [moving.to_epoch] if moving is not None else []
+    return merge(*(_short_in(snapshot, epoch, first) for epoch in epochs), key=lambda batch: batch.first_index)
+
+
+def _short_in(snapshot: Snapshot, epoch: int, first: int) -> Iterator[b.Batch]:
+    for start, end in (snapshot.get(tables.short(epoch)) or b.Short()).spans:
+        while start < end:
+            batch = get_batch(snapshot, epoch, start)
+            if batch is None:
+                break
+            if batch.end > first:
+                yield batch
+            start = batch.end
 
 
 def find_reshare(snapshot: Snapshot, arguments: list[str]) -> Found:
