@@ -10,14 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from authnet.commands.options import DEFAULT_DIR, Dir, Json, local_network
+from authnet.commands.options import DEFAULT_DIR, Dir, Json, local_network, node_run
 from authnet.output import SCHEMA, Output, reporting
 from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_core.protocol.committee import Committee
-from authnet_runtime.rpc_once import query_once
+from authnet_runtime.rpc_once import call_once, query_once
 from localnet.discovery import ask_chain
 
 WATCH_S = 1.0
+REJECT_S = 20.0
 NodeToml = Annotated[Path | None, typer.Option("--node", help="A node's node.toml instead of a local network.")]
 Rpc = Annotated[str, typer.Option(help="Ethereum JSON-RPC URL; the local network's when left out.")]
 Address = Annotated[str, typer.Option("--registry", help="Address of the registry contract.")]
@@ -100,6 +101,27 @@ def abort(
             raise AuthnetError(Code.ALREADY_DONE, f"epoch {epoch} is {phase}: what has switched is not called off")
         asyncio.run(_Owner.of(rpc, registry, key, dir).abort(epoch))
         _say(out, {"schema": SCHEMA, "epoch": epoch, "aborted": True}, f"epoch {epoch} is called off")
+
+
+@app.command()
+def reject(
+    epoch: Annotated[int, typer.Argument(help="The epoch that is to take over.")],
+    node: Annotated[Path | None, typer.Option("--node", help="The node.toml of a present member.")] = None,
+    index: Annotated[int, typer.Option("--index", help="A node of the local network instead.")] = 1,
+    dir: Dir = DEFAULT_DIR,
+    json: Json = False,
+) -> None:
+    """As a present member: do not hand over to this committee. More than t members end the hand-over."""
+    with reporting(Output(json)) as out:
+        run = node.resolve().parent / "run" if node is not None else node_run(dir, index)
+        handover = query_once(run / "read.sock", "/handover")
+        if handover["committee"]["epoch"] != epoch:
+            other = handover["committee"]["epoch"]
+            raise AuthnetError(Code.NO_HANDOVER, f"epoch {other} is taking over, not {epoch}")
+        record = handover["record_hash"]
+        sent = call_once(run / "ops.sock", "reject", {"epoch": epoch, "record_hash": record}, timeout=REJECT_S)
+        answer = {"schema": SCHEMA, "epoch": epoch, "record_hash": record, **sent}
+        _say(out, answer, f"this node rejects epoch {epoch}; `epoch status` shows who else does")
 
 
 def _phase(epoch: int, folder: Path, node: Path | None) -> str:

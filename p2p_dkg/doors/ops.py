@@ -29,6 +29,13 @@ class ObserveParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record: str
 
 
+class RejectParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `reject`: the epoch that is to take over, and its record as this operator saw it."""
+
+    epoch: int
+    record_hash: str
+
+
 class OpsDoor:
     """The methods of ops.sock."""
 
@@ -41,6 +48,7 @@ class OpsDoor:
         return {
             "observe": self._observe,
             "saw_epoch": self._saw_epoch,
+            "reject": self._reject,
             "sign_registration": self._sign_registration,
             "identity": self._identity,
             "epoch": self._epoch,
@@ -59,6 +67,15 @@ class OpsDoor:
         if not self._desk.chain_id:
             raise AuthnetError(Code.UNAVAILABLE, "the chain is not there yet")
         ticket = await self._desk.send(self._runner.membership.body_epoch, "observe", pb.Observe(record=raw))
+        if ticket.code is not None:
+            raise AuthnetError(ticket.code, ticket.log)
+        return {"tx_hash": ticket.tx_hash, "expiry_height": ticket.expiry_height}
+
+    async def _reject(self, params: dict[str, Any], _: Connection) -> Any:
+        """The operator's word against the next committee."""
+        asked = read_params(params, RejectParams)
+        body = pb.Reject(epoch=asked.epoch, record_hash=unhex("record_hash", asked.record_hash))
+        ticket = await self._desk.send(self._runner.membership.body_epoch, "reject", body)
         if ticket.code is not None:
             raise AuthnetError(ticket.code, ticket.log)
         return {"tx_hash": ticket.tx_hash, "expiry_height": ticket.expiry_height}
