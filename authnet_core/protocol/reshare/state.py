@@ -184,8 +184,8 @@ class State:
 
     def lacking_nonces(self, new: NewState) -> list[int]:
         """Positions whose nonce is still to come."""
-        held = set(sums.present(bytes(new.nonces))) | self.upgraded
-        return [at for at in range(self.params.count) if at not in held] if len(held) < self.params.count else []
+        absent = sums.absent(bytes(new.nonces)) if new.nonces else range(self.params.count)
+        return [at for at in absent if at not in self.upgraded]
 
     def submit(self, picture: Picture, message: ReshareChainMessage) -> list[ReshareEffect]:
         """Submit, unless it waits for the chain to show it."""

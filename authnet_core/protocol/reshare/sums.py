@@ -61,10 +61,20 @@ def refuse_nonces(params: ReshareParams, keys: PublicKeys, nonces: bytes) -> str
     return None if same(weighted_sum(points, weights), right) else "nonces that do not give N"
 
 
-def present(nonces: bytes | bytearray) -> list[int]:
+def present(nonces: bytes) -> list[int]:
     """Positions of the nonces that are not zero."""
-    words = np.frombuffer(nonces, np.uint64).reshape(-1, SCALAR // 8)
-    return [int(at) for at in np.flatnonzero(words.any(axis=1))]
+    places: list[int] = np.flatnonzero(_words(nonces).any(axis=1)).tolist()
+    return places
+
+
+def absent(nonces: bytes) -> list[int]:
+    """Positions of zeros."""
+    places: list[int] = np.flatnonzero(~_words(nonces).any(axis=1)).tolist()
+    return places
+
+
+def _words(nonces: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    return np.frombuffer(nonces, np.uint64).reshape(-1, SCALAR // 8)
 
 
 def kept_rows(shares: Sequence[int], nonces: bytes) -> bytes:
