@@ -122,7 +122,8 @@ class ReadServer:
         self._subscribers.append(subscriber)
         self._group.start_soon(self._follow, subscriber)
         meta = self._app.meta
-        if meta.height == 0:
+        # A state that was handed over has no block time of its own: the next block, which is on its way, has one.
+        if meta.height == 0 or meta.time_ms == 0:
             return None
         return {"height": meta.height, "time_ms": meta.time_ms, "app_hash": meta.app_hash.hex(), "events": []}
 

@@ -29,6 +29,7 @@ from authnet_runtime.logs import get_logger
 from authnet_runtime.rpc import Handler, serve
 from p2p_dkg.doors.api import api_methods
 from p2p_dkg.doors.dev import DevDoor
+from p2p_dkg.doors.exporting import ExportSigner
 from p2p_dkg.doors.ops import OpsDoor
 from p2p_dkg.doors.state import KeeperState
 from p2p_dkg.faults import FaultPoints
@@ -104,7 +105,8 @@ class Keeper:
         self._watch.require_no_fork()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end, supervised_fd, nursery.cancel_scope)
-            ops = self._ops.methods(self._dev)
+            exports = ExportSigner(self._chain, self._keystore.identity)
+            ops = self._ops.methods(self._dev) | {"sign_export": exports.sign}
             await nursery.start(partial(serve, self._config.ops_sock, ops, peers=allowed_uids(users.epoch_manager)))
             await nursery.start(self._mesh.run)
             api = api_methods(self._state, self._assign, _login_not_ready())

@@ -72,7 +72,7 @@ def find_cometbft() -> str | None:
     return str(installed) if installed.exists() else shutil.which("cometbft")
 
 
-def wait_until(check: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+def wait_until(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Poll `check`; fail loudly."""
     end = time.monotonic() + seconds
     while not check():
