@@ -30,9 +30,9 @@ def find_open(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def find_retained(snapshot: Snapshot, arguments: list[str]) -> Found:
-    """`/reshares/retained/{first}/{limit}`: their batches in order, from the one that holds key `first` on.
+    """`/reshares/retained/{first}/{limit}`: their batches in order, that start at key index `first` or behind it.
 
-    The next page begins behind the last one's keys: both epochs' batches of one range are on one page.
+    The next page starts behind where the last batch does: both epochs' batches of one range are on one page.
     """
     first, limit = parse_page(arguments, MAX_RETAINED)
     found: list[b.Batch] = []
@@ -57,7 +57,7 @@ def _short_in(snapshot: Snapshot, epoch: int, first: int) -> Iterator[b.Batch]:
             batch = get_batch(snapshot, epoch, start)
             if batch is None:
                 break
-            if batch.end > first:
+            if batch.first_index >= first:
                 yield batch
             start = batch.end
 

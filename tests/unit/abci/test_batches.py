@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from abci_app import tables
+from abci_app import batch_records as b
+from abci_app import queries_reshares, tables
+from abci_app import records as r
 from abci_app.pool import take
 from abci_app.records import PoolBatch
 from abci_app.state import Block, State
@@ -31,7 +33,7 @@ def keyed(tmp_path: Path) -> Iterator[KeyedWorld]:
 
 def moved(world: KeyedWorld) -> list[Move]:
     """Every resharing to come, all honest, until the switch."""
-    moves = []
+    moves: list[Move] = []
     for _ in range(30):
         if not phase(world):
             return moves
@@ -281,6 +283,39 @@ def test_no_block_looks_at_all_batches(keyed: KeyedWorld, monkeypatch: pytest.Mo
     begin(keyed)
     read: list[bytes] = []
     plain = State.get
-    monkeypatch.setattr(State, "get", lambda state, slot: (read.append(slot.key), plain(state, slot))[1])
+
+    def noted(state: State, slot: tables.Slot[r.Record]) -> r.Record | None:
+        read.append(slot.key)
+        return plain(state, slot)
+
+    monkeypatch.setattr(State, "get", noted)
     keyed.block()
     assert len([key for key in read if key.startswith(b"batch/")]) <= 4
+
+
+class Shelf:
+    """What a snapshot answers from."""
+
+    def __init__(self, *batches: b.Batch) -> None:
+        self._found: dict[bytes, object] = {
+            tables.CURRENT_EPOCH.key: r.CurrentEpoch(2),
+            tables.MOVING.key: b.Moving(2, 3),
+        }
+        for batch in batches:
+            self._found[tables.batch(batch.epoch, batch.first_index).key] = batch
+            slot = tables.short(batch.epoch)
+            spans = getattr(self._found.get(slot.key), "spans", ())
+            self._found[slot.key] = b.Short((*spans, (batch.first_index, batch.end)))
+
+    def get(self, slot: tables.Slot[r.Record]) -> object:
+        return self._found.get(slot.key)
+
+
+def test_pages_of_short_batches_of_two_epochs_lose_none() -> None:
+    ids = {(epoch, first): bytes([epoch, first]) * 16 for epoch in (2, 3) for first in (0, 18, 36)}
+    shelf = Shelf(*(b.Batch(epoch, ids[epoch, first], "secp256k1", first, 18, bytes(32), 1) for epoch, first in ids))
+    found, first = [], 0
+    while page := queries_reshares.find_retained(shelf, [str(first), "1"]).view:  # type: ignore[arg-type]
+        found += [bytes.fromhex(batch.id) for batch in page]
+        first = page[-1].first_index + 1
+    assert found == [ids[epoch, first] for first in (0, 18, 36) for epoch in (2, 3)]

@@ -207,4 +207,4 @@ class Resharings(RuleBasedStateMachine):
 def test_resharings_in_every_state(steps: int) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     limits = settings(max_examples=40, stateful_step_count=steps, deadline=None, suppress_health_check=checks)
-    run_state_machine_as_test(Resharings, settings=limits)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Resharings, settings=limits)
