@@ -99,6 +99,15 @@ def write(folder: Path, toml: dict[str, Any]) -> None:
     (config / "config.toml").write_text(render(folder.name, toml, _peers(config / PEERS_FILE), trust))
 
 
+def has_new_peers(folder: Path) -> bool:
+    """Whether the peers were written after the config.toml that CometBFT reads at its start."""
+    config = folder / "cometbft" / "config"
+    try:
+        return (config / PEERS_FILE).stat().st_mtime_ns > (config / "config.toml").stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+
+
 def render(moniker: str, toml: dict[str, Any], peers: list[str], state_sync: str = "") -> str:
     """The text of config.toml."""
     comet: dict[str, Any] = toml.get("cometbft", {})

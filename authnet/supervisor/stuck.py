@@ -53,9 +53,13 @@ class StuckWatch:
     _own: int = 0
     _since: float = 0.0
 
-    def is_stuck(self, now: float, own: int, peers: int) -> bool:
-        """Whether the node has stood at one height for STUCK_S while a peer was ahead."""
-        if not own or own != self._own or peers < own + AHEAD:
+    def is_stuck(self, now: float, own: int, peers: int, *, has_new_peers: bool = False) -> bool:
+        """Whether the node has stood at one height for STUCK_S while a peer was ahead.
+
+        Or while it could dial peers that it was not told of when it started: a node that comes back after its
+        committee has left knows nobody who still runs. A chain that rests makes a block every few seconds.
+        """
+        if not own or own != self._own or not (has_new_peers or peers >= own + AHEAD):
             self._own, self._since = own, now
             return False
         if now - self._since < STUCK_S:
