@@ -8,8 +8,8 @@ from authnet_core.protocol.dkg.strings import committee_hash
 from authnet_core.wire.authnet_pb2 import EpochRecord
 
 
-def make_epoch(record: EpochRecord, record_hash: bytes, status: str) -> r.Epoch:
-    """The epoch of a record that the rules let in."""
+def make_epoch(record: EpochRecord, record_hash: bytes, status: str, previous: int) -> r.Epoch:
+    """The epoch of a record that the rules let in, after epoch `previous`."""
     members = tuple(
         r.Member(
             index=member.index,
@@ -33,5 +33,5 @@ def make_epoch(record: EpochRecord, record_hash: bytes, status: str) -> r.Epoch:
         record_hash=record_hash,
         status=status,
         serving_from_ms=0,
-        previous=record.previous,
+        previous=previous,
     )

@@ -46,8 +46,10 @@ def check_record(state: State, record: EpochRecord, record_hash: bytes) -> None:
         first_epoch.check_genesis(state, record)
         return
     if record.epoch <= current.epoch:
+        if record.aborted and record.epoch == current.epoch and current.previous and not current.called_off:
+            return
         _refuse_past(current, record)
-    _check_not_ended(state, record.epoch, f"epoch {record.epoch}")
+    _check_not_ended(state, record.epoch)
     if record.aborted:
         _check_abort(state, record)
         return
@@ -63,10 +65,15 @@ def _refuse_past(current: r.Epoch, record: EpochRecord) -> None:
     raise Rejected(Code.RECORD_STALE, f"epoch {current.epoch} is in charge already{reason}")
 
 
-def _check_not_ended(state: State, number: int, name: str) -> None:
+def _check_not_ended(state: State, number: int) -> None:
+    if _is_given_up(state, number):
+        sentence = f"epoch {number} was rejected or called off, or came to no end; that is final"
+        raise Rejected(Code.EPOCH_REJECTED, sentence)
+
+
+def _is_given_up(state: State, number: int) -> bool:
     ended = state.get(tables.epoch(number))
-    if ended is not None and ended.status == ABORTED:
-        raise Rejected(Code.EPOCH_REJECTED, f"{name} was rejected or called off, or came to no end; that is final")
+    return ended is not None and ended.status == ABORTED
 
 
 def _check_abort(state: State, record: EpochRecord) -> None:
@@ -81,16 +88,29 @@ def _check_following(state: State, current: r.Epoch, record: EpochRecord) -> Non
         raise refuse(f"epochs are numbered up to {MAX_EPOCH}")
     if not record.previous < record.epoch:
         raise refuse(f"epoch {record.epoch} can not follow epoch {record.previous}")
-    if record.previous < current.epoch:
-        raise Rejected(
-            Code.RECORD_STALE, f"epoch {record.epoch} follows epoch {record.previous}, but {current.epoch} is in charge"
-        )
-    if record.previous > current.epoch:
-        _check_not_ended(state, record.previous, f"epoch {record.previous}, which epoch {record.epoch} follows,")
-        raise Rejected(Code.WRONG_PHASE, f"epoch {record.epoch} waits until epoch {record.previous} is in charge")
+    followed = _find_followed(state, current, record.previous)
+    if followed < current.epoch:
+        sentence = f"epoch {record.epoch} follows epoch {record.previous}, but {current.epoch} is in charge"
+        raise Rejected(Code.RECORD_STALE, sentence)
+    if followed > current.epoch:
+        raise Rejected(Code.WRONG_PHASE, f"epoch {record.epoch} waits until epoch {followed} is in charge")
     least = 0 if state.need(tables.GENESIS).dev else MIN_NOTICE_S
     if not least <= record.notice_s <= MAX_NOTICE_S:
         raise refuse(f"the notice must be {least} to {MAX_NOTICE_S} seconds, not {record.notice_s}")
+
+
+def _find_followed(state: State, current: r.Epoch, number: int) -> int:
+    """Which epoch a record that names `number` before it really follows, where registry and chain went apart.
+
+    The chain may have given up what the registry still has in line; and the registry may have called off an epoch
+    when it was too late, so that what comes next there names one before it.
+    """
+    while number > current.epoch and _is_given_up(state, number):
+        number = state.need(tables.epoch(number)).previous
+    known = current
+    while known.called_off and number < known.epoch:
+        known = state.need(tables.epoch(known.previous))
+    return current.epoch if number == known.epoch else number
 
 
 def _check_under_way(state: State, record: EpochRecord, record_hash: bytes) -> None:

@@ -31,6 +31,6 @@ def check_genesis(state: State, record: EpochRecord) -> None:
 
 def accept(state: State, record: EpochRecord, record_hash: bytes) -> list[Event]:
     """Make the observed committee the current epoch."""
-    state.put(tables.epoch(record.epoch), make_epoch(record, record_hash, SERVING))
+    state.put(tables.epoch(record.epoch), make_epoch(record, record_hash, SERVING, 0))
     state.put(tables.CURRENT_EPOCH, CurrentEpoch(record.epoch))
     return [event("epoch_phase", epoch=record.epoch, phase=SERVING)]

@@ -42,7 +42,7 @@ MAX_ENDED: Final = 16
 def announce(state: State, record: EpochRecord, record_hash: bytes) -> list[Event]:
     """n-t members observed the record: its notice begins."""
     current, now = need_epoch(state), state.block
-    state.put(tables.epoch(record.epoch), make_epoch(record, record_hash, NEXT))
+    state.put(tables.epoch(record.epoch), make_epoch(record, record_hash, NEXT, current.epoch))
     handover = rh.Handover(
         epoch=record.epoch,
         from_epoch=current.epoch,
@@ -69,9 +69,13 @@ def reject(state: State, member: int) -> list[Event]:
     return _end(state, handover, REJECTED, handover.rejected)
 
 
-def call_off(state: State) -> list[Event]:
-    """n-t members observed that the owner called the next epoch off."""
-    return _end(state, state.need(tables.HANDOVER), ABORTED)
+def call_off(state: State, number: int) -> list[Event]:
+    """n-t members observed that the owner called the epoch off: the next one, or too late the one in charge."""
+    current = need_epoch(state)
+    if number != current.epoch:
+        return _end(state, state.need(tables.HANDOVER), ABORTED)
+    state.put(tables.epoch(number), replace(current, called_off=True))
+    return []
 
 
 def start_clocks(state: State) -> None:

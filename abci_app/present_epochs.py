@@ -40,6 +40,7 @@ def epoch_view(state: Reader, epoch: r.Epoch) -> v.EpochView:
         grace_ends_ms=epoch.grace_ends_ms,
         erased=parties(epoch.erased),
         previous=epoch.previous,
+        called_off=epoch.called_off,
     )
 
 

@@ -100,6 +100,8 @@ class Epoch(Record, frozen=True):
     """Both 0 while it is in charge."""
     erased: int = 0
     """Members that erased its shares."""
+    called_off: bool = False
+    """The registry called it off when it was in charge already: what comes next there names an epoch before it."""
 
 
 class CurrentEpoch(Record, frozen=True):

@@ -70,7 +70,7 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     if record.WhichOneof("kind") == "verifier":
         return b"", verifiers.accept(state, record.verifier)
     if record.epoch.aborted:
-        return b"", handover.call_off(state)
+        return b"", handover.call_off(state, record.epoch.epoch)
     if membership.epoch == 0:
         return b"", first_epoch.accept(state, record.epoch, record_hash(message.record))
     return b"", handover.announce(state, record.epoch, record_hash(message.record))

@@ -58,6 +58,8 @@ class EpochView(View, frozen=True, kw_only=True):
     """Members that said they erased this epoch's shares."""
     previous: int = 0
     """The epoch it takes over from; 0 for the first."""
+    called_off: bool = False
+    """The registry called it off when it was in charge already; it stays in charge."""
 
 
 class AudienceView(View, frozen=True, kw_only=True):

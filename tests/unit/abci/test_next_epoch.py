@@ -162,9 +162,43 @@ def test_what_ended_is_never_announced_again(world: World) -> None:
     assert (again.code, "epoch 2 was rejected" in again.log) == (Code.EPOCH_REJECTED, True)
     assert one(world, next_record(aborted=True)).code == Code.EPOCH_REJECTED
     assert one(world, next_record(nodes=[11, 12, 13, 14, 15])).code == Code.EPOCH_REJECTED
-    follower = one(world, next_record(epoch=3, previous=2))
-    assert (follower.code, "epoch 2, which epoch 3 follows" in follower.log) == (Code.EPOCH_REJECTED, True)
     assert one(world, next_record(epoch=3)).code is None
+
+
+def test_what_follows_an_epoch_that_was_given_up_follows_the_one_in_charge(world: World) -> None:
+    """The registry may hold a line of epochs already; it can call off the newest one only."""
+    third = next_record(epoch=3, nodes=[11, 12, 13, 14, 15], previous=2)
+    announce(world, next_record(notice_s=60))
+    assert one(world, third).code == Code.WRONG_PHASE
+    for node in (1, 2):
+        assert world.send(reject_tx(world, node, next_record(notice_s=60))) == [None]
+    fourth = one(world, next_record(epoch=4, previous=3))
+    assert (fourth.code, "until epoch 3 is in charge" in fourth.log) == (Code.WRONG_PHASE, True)
+    hand_over(world, third)
+    assert world.query("/epoch/3").previous == 1
+    assert world.query("/epoch/serving").epoch == 1
+
+
+def test_an_epoch_called_off_too_late_does_not_block_the_registry(world: World) -> None:
+    """The switch came first. The chain stays with epoch 2, the registry goes on after epoch 1."""
+    hand_over(world)
+    off, third = next_record(aborted=True), next_record(epoch=3, nodes=FIRST, previous=1)
+    assert one(world, third, 6).code == Code.RECORD_STALE
+    assert observe(world, off, [6, 7, 8]) == [None] * 3
+    assert not world.query("/epoch/2").called_off
+    assert observe(world, off, [9]) == [None]
+    epoch = world.query("/epoch/current")
+    assert (epoch.epoch, epoch.status, epoch.called_off) == (2, "serving", True)
+    assert one(world, off, 10).code == Code.RECORD_STALE
+    assert one(world, next_record(epoch=3, nodes=FIRST, previous=0), 6).code == Code.RECORD_STALE
+    hand_over(world, third, [6, 7, 8, 9])
+    assert (world.query("/epoch/3").previous, world.query("/epoch/current").called_off) == (2, False)
+    assert one(world, next_record(epoch=4, previous=1), 1).code == Code.RECORD_STALE
+    assert one(world, next_record(epoch=4, previous=3), 1).code is None
+
+
+def test_the_first_epoch_is_never_called_off(world: World) -> None:
+    assert one(world, epoch_record(5, aborted=True)).code == Code.RECORD_STALE
 
 
 @pytest.mark.parametrize("when", ["announced", "joining"])
