@@ -160,12 +160,8 @@ class Runner:
         handover = self.membership.committees.handover
         is_under_way = handover is not None and handover.phase in _MOVING
         is_time = trio.current_time() - self._moved_at >= LIST_IDLE_S
-        return (
-            is_under_way
-            or bool(self.reshares.drivers)
-            or is_time
-            or any(event.type == "reshare_phase" for event in note.events)
-        )
+        has_event = any(event.type == "reshare_phase" for event in note.events)
+        return is_under_way or is_time or has_event or bool(self.reshares.drivers)
 
     async def _move(self, note: BlockNote) -> None:
         listing = await self._chain.query("/reshares", ResharesView)

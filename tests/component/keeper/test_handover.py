@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 import trio
 
+from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import SessionsView
 from tests.component.keeper.test_assign import ask
 from tests.component.keeper.test_sessions import run
 from tests.component.keeper.two_committees import DISJOINT, OLD, TwoCommittees, opens
 from tests.component.keeper.world import until
 
-LONG = 100.0
-pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("quick_disk")]
+LONG = 300.0
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("quick_disk")]
 
 
 def handed_over(world: TwoCommittees, then: Callable[[trio.Nursery], Awaitable[None]], **rotate: object) -> None:
@@ -91,5 +92,27 @@ def test_generation_goes_on_with_the_new_committee(tmp_path: Path) -> None:
         # counters go on behind those that the resharings took
         moved = len(world.batches(1))
         assert min(session.counter for session in view.recent if session.epoch == 2) >= moved
+
+    handed_over(world, then)
+
+
+def test_the_former_committee_assigns_keys_until_it_has_left(tmp_path: Path) -> None:
+    world = TwoCommittees(tmp_path, serve_delay_ms=600_000)
+
+    async def then(_: trio.Nursery) -> None:
+        await until(lambda: world.epoch == 2, LONG)
+        former = world.nodes[1]
+        await until(lambda: former.runner.membership.body_epoch == 2, LONG)
+        assert former.runner.membership.index is None
+        given = await former.assign(ask("alice"))
+        assert given.is_new
+        assert {body.epoch for body in world.sent("assign", 1)} == {1}
+        world.chain.block(step_ms=610_000)
+        await until(lambda: former.watch.newest.time_ms >= world.chain.time_ms, LONG)
+        assert (await former.assign(ask("alice"))).key == given.key
+        with pytest.raises(AuthnetError) as caught:
+            await former.assign(ask("bob"))
+        assert caught.value.code is Code.EPOCH_MOVED
+        assert (await world.nodes[6].assign(ask("bob"))).is_new
 
     handed_over(world, then)

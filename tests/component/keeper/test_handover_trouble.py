@@ -14,8 +14,8 @@ from tests.component.keeper.test_sessions import run
 from tests.component.keeper.two_committees import DISJOINT, OLD, TwoCommittees
 from tests.component.keeper.world import Node, until
 
-LONG = 120.0
-pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("quick_disk")]
+LONG = 300.0
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("quick_disk")]
 
 
 def has_nothing_of(node: Node, epoch: int) -> bool:
