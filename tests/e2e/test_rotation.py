@@ -15,6 +15,7 @@ from tests.e2e.net import Net, wait_for
 from tests.e2e.networks import SMALL_POOL, temporary
 from tests.e2e.travellers import VERIFIER, Travellers
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 QUICK = {"serve_delay_ms": 5_000, "grace_ms": 10_000}
 """A new committee serves five seconds after the switch; the former one's shares go 130 s later (`iat` limit 120 s)."""
 USERS = [f"traveller-{i}@example.com" for i in range(20)]
