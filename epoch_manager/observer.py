@@ -179,18 +179,31 @@ class Observer:
     async def _lacks(self, finding: Finding, in_charge: int) -> bool:
         """Whether the chain should be told now; clears what was reported about a record that it has."""
         if finding.kind == "epoch":
-            lacks = finding.previous == in_charge and await self._lacks_epoch(finding)
+            lacks = finding.version >= in_charge and await self._lacks_epoch(finding, in_charge)
         else:
             lacks = in_charge >= FIRST_EPOCH and await self._lacks_verifier(finding)
         if not lacks:
             self._status.clear(finding.title)
         return lacks
 
-    async def _lacks_epoch(self, finding: Finding) -> bool:
+    async def _lacks_epoch(self, finding: Finding, in_charge: int) -> bool:
         shown = await self._chain.query(f"/epoch/{finding.name}", EpochView)
-        if finding.is_aborted:
-            return shown is not None and shown.status == "next"
-        return shown is None
+        if not finding.is_aborted:
+            return shown is None and await self._may_follow(finding.previous, in_charge)
+        if finding.version == in_charge:
+            # Called off when the chain had it in charge already: else what comes next would seem to follow nothing.
+            return shown is not None and finding.previous > 0 and not shown.called_off
+        return shown is not None and shown.status == "next"
+
+    async def _may_follow(self, previous: int, in_charge: int) -> bool:
+        """Whether an epoch after `previous` may be the next: the registry's line and the chain's can go apart."""
+        if previous == in_charge:
+            return True
+        if previous < in_charge:
+            current = await self._chain.query(f"/epoch/{in_charge}", EpochView)
+            return current is not None and current.called_off
+        given_up = await self._chain.query(f"/epoch/{previous}", EpochView)
+        return given_up is not None and given_up.status == "aborted"
 
     async def _lacks_verifier(self, finding: Finding) -> bool:
         shown = await self._chain.query(f"/verifier/{finding.name}", VerifierView)

@@ -44,6 +44,7 @@ class Shown:
     version: int
     status: str
     epoch: int
+    called_off: bool = False
 
 
 class Node:
@@ -53,6 +54,7 @@ class Node:
         self.sent: list[str] = []
         self.told: list[tuple[int, bool]] = []
         self.phases: dict[str, str] = {}
+        self.called_off: set[str] = set()
         self.later = 0
         self.shown: dict[str, int] = {}
         self.refuse: Code | None = None
@@ -82,7 +84,9 @@ class Node:
         if path == "/epoch/current":
             return Shown(1, "serving", self.in_charge) if self.in_charge > 0 else None
         version = self.shown.get(path[1:])
-        return None if version is None else Shown(version, self.phases.get(path[1:], ""), 0)
+        if version is None:
+            return None
+        return Shown(version, self.phases.get(path[1:], ""), 0, path[1:] in self.called_off)
 
 
 def rig() -> tuple[Node, Observer, Status]:
@@ -264,6 +268,30 @@ async def test_an_epoch_called_off_that_is_not_the_chain_s_next_is_no_news(phase
     observer.show(handing_over(later(2, EpochStatus.ABORTED)))
     assert not await observer.step()
     assert node.sent == []
+
+
+async def test_what_follows_an_epoch_that_the_chain_gave_up_is_observed() -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 1, "epoch/2": 1}
+    node.phases["epoch/2"] = "aborted"
+    observer.show(handing_over(later(2, EpochStatus.STARTED), later(3, EpochStatus.STARTED, previous=2)))
+    assert await observer.step()
+    assert node.sent == ["epoch/3"]
+
+
+async def test_an_epoch_called_off_too_late_is_observed_and_then_what_follows_in_the_registry() -> None:
+    """The chain has switched to epoch 2; the registry's epoch 3 comes after epoch 1."""
+    node, observer, status = rig()
+    node.shown, node.later = {"epoch/1": 1, "verifier/google": 1, "epoch/2": 1}, 2
+    node.phases["epoch/2"] = "serving"
+    off = later(2, EpochStatus.ABORTED)
+    status.operator = off.members[0].operator
+    observer.show(handing_over(off, later(3, EpochStatus.STARTED)))
+    assert await observer.step()
+    assert node.sent == ["epoch/2/off"]
+    node.called_off.add("epoch/2")
+    assert await observer.step()
+    assert node.sent == ["epoch/2/off", "epoch/3"]
 
 
 async def test_an_epoch_that_came_between_two_questions_keeps_nobody_waiting() -> None:
