@@ -60,4 +60,4 @@ def test_k_old_nodes_are_enough() -> None:
     """Beyond t absent: without n-t deals it takes twice the time, and then goes on with k."""
     world = World(Plan(7, 5, 5, 0, 1, old_lies=((1, "absent"), (4, "absent")))).run()
     assert world.chain.phase == "final"
-    assert world.chain.q == (2, 3, 5)
+    assert world.chain.view().q == (2, 3, 5)

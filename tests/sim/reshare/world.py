@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
+from typing import Protocol
 
 from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.reshare.effects import (
@@ -23,7 +24,7 @@ from authnet_core.protocol.reshare.effects import (
 from authnet_core.protocol.reshare.machine import Resharing
 from authnet_core.protocol.reshare.messages import ReshareBundle, ReshareChainMessage, ReshareMessage
 from authnet_core.protocol.reshare.params import Sender
-from authnet_core.protocol.views import ReshareView
+from authnet_core.protocol.views import ComplaintView, ReshareView
 from tests.sim.reshare.dealers import LyingDealer
 from tests.sim.reshare.estate import Estate, make_estate, scalar, wide
 from tests.sim.reshare.modelled_chain import ModelledChain
@@ -61,15 +62,36 @@ class Node:
         return self.dealer is not None or self.receiver is not None
 
 
+class Chain(Protocol):
+    """A model, or the application."""
+
+    @property
+    def phase(self) -> str: ...
+    @property
+    def complaints(self) -> list[ComplaintView]: ...
+    @property
+    def holders(self) -> set[int]: ...
+    @property
+    def blamed_old(self) -> set[int]: ...
+    @property
+    def blamed_new(self) -> set[int]: ...
+    def block(self, now_ms: int, txs: list[tuple[Sender, ReshareChainMessage]], /) -> None: ...
+    def view(self) -> ReshareView: ...
+
+
+def make_estate_of(plan: Plan, attempt: int) -> Estate:
+    """The same keys in each attempt, another mask."""
+    old, new = Committee.of(plan.old), Committee.of(plan.new)
+    return make_estate(Random(plan.seed), old, new, plan.count, plan.upgraded, plan.without_key, attempt)
+
+
 class World:
     """One attempt of a plan; another attempt moves the same keys under another mask, in other weather."""
 
-    def __init__(self, plan: Plan, attempt: int = 0) -> None:
+    def __init__(self, plan: Plan, attempt: int = 0, estate: Estate | None = None, chain: Chain | None = None) -> None:
         self.plan, self.rng = plan, Random(f"{plan.seed}/{attempt}")
-        old, new = Committee.of(plan.old), Committee.of(plan.new)
-        keys = Random(plan.seed)
-        self.estate = make_estate(keys, old, new, plan.count, plan.upgraded, plan.without_key, attempt)
-        self.chain = ModelledChain(self.estate.params)
+        self.estate = estate or make_estate_of(plan, attempt)
+        self.chain: Chain = chain or ModelledChain(self.estate.params)
         self.now, self._order = 0, count()
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._mempool: list[tuple[Sender, ReshareChainMessage]] = []
