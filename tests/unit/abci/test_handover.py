@@ -183,6 +183,23 @@ def test_too_few_never_begin_and_time_ends_it(tmp_path: Path) -> None:
     world.app.close()
 
 
+def values_of(world: World) -> dict[bytes, bytes]:
+    """The whole state, but for what members in charge leave in it by speaking at all, and epochs."""
+    found = {key[1:]: raw for key, raw in world.app.store.newest().between(tables.VALUES, b"t")}
+    others = (b"replay/", b"voted/", b"quota/" + (1).to_bytes(8, "big"), b"epoch/", b"handovers")
+    return {key: raw for key, raw in found.items() if not key.startswith(others)}
+
+
+def test_nothing_of_a_hand_over_stays_but_how_it_ended(world: World) -> None:
+    before = values_of(world)
+    announce(world, next_record())
+    join(world, members=[1, 2, 3])
+    assert set(observe(world, next_record(aborted=True), [3])) == {None}
+    assert world.send(*(reject_tx(world, node, next_record()) for node in (1, 2))) == [None] * 2
+    assert values_of(world) == before
+    assert world.query("/epoch/current").epoch == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
