@@ -33,6 +33,7 @@ from p2p_dkg.keystore.store import Keystore, open_keystore
 from p2p_dkg.network.directory import Directory
 from p2p_dkg.ports import AssignRequest
 from p2p_dkg.runner.assign import Assigner
+from p2p_dkg.runner.erasure import Eraser
 from p2p_dkg.runner.runner import Runner
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
@@ -264,6 +265,8 @@ class Node:
     faults: CutPoints = field(default_factory=CutPoints)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     deaths: list[str] = field(default_factory=list)
+    erases: bool = False
+    """Whether it makes an end of former epochs: most tests still look at their shares."""
 
     def open(self) -> Keystore:
         passphrase = self.folder / "passphrase"
@@ -287,6 +290,8 @@ class Node:
         self.desk = TxDesk(self.keystore.identity, comet, lambda: self.chain.height, self.faults)
         self.runner = Runner(chain, self.watch, self.desk, self.keystore, mesh, self.faults)
         self.assigner = Assigner(chain, self.watch, self.desk, lambda: self.runner.membership.committees)
+        rooms = (self.runner.sessions, self.runner.reshares)
+        self.eraser = Eraser(chain, self.watch, self.desk, self.keystore, rooms, self.faults)
         self.watch.listeners.append(self.assigner.hint)
         try:
             with self.scope:
@@ -295,6 +300,8 @@ class Node:
                     nursery.start_soon(self.watch.compare, comet)
                     nursery.start_soon(self.mesh.run)
                     await self.runner.bind(NETWORK)
+                    if self.erases:
+                        nursery.start_soon(self.eraser.run)
                     await self.runner.run()
         except* PowerCut as cut:
             leaf: BaseException = cut

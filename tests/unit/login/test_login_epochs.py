@@ -122,6 +122,18 @@ async def test_a_node_in_both_committees_serves_both(tmp_path: Path) -> None:
 
 
 @in_trio
+async def test_a_receipt_of_a_committee_whose_time_it_is_not_is_refused_by_a_node_in_both(tmp_path: Path) -> None:
+    async with running(tmp_path, spare=5) as world:
+        starts_s = await switch(world, MIXED)
+        both, session = world.keeper(4), Session()
+        for second, serving, other in ((starts_s - 2, 1, 2), (starts_s, 2, 1)):
+            await go_to(world, second)
+            assert (await both.commit(world.token(), session, epoch=serving))["epoch"] == serving
+            refusal = await refused(Code.EPOCH_MOVED, both.commit(world.token(), session, epoch=other))
+            assert refusal.detail["epoch"] == serving
+
+
+@in_trio
 async def test_the_token_decides_whatever_epoch_is_named(tmp_path: Path) -> None:
     async with running(tmp_path, spare=5) as world:
         starts_s = await switch(world, MIXED)
