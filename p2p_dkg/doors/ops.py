@@ -107,7 +107,7 @@ class OpsDoor:
         return {"epoch": msgspec.to_builtins(membership.epoch), "node_index": membership.index or 0}
 
     async def _drain(self, _: dict[str, Any], __: Connection) -> Any:
-        self._runner.sessions.draining = True
+        self._runner.sessions.draining = self._runner.reshares.draining = True
         return {"draining": True, "sessions": [driver.show() for driver in self._runner.sessions.drivers]}
 
     async def _status(self, _: dict[str, Any], __: Connection) -> Any:

@@ -63,6 +63,7 @@ class KeeperState:
             "short": self._runner.upkeep.short,
             "peers": self._mesh.peers(),
             "sessions": [driver.show() for driver in self._runner.sessions.drivers],
+            "reshares": [driver.show() for driver in self._runner.reshares.drivers],
         }
 
     def _epochs(self) -> list[dict[str, Any]]:

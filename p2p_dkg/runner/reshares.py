@@ -84,13 +84,16 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         """Feed a driver, opening one if this node has work in it; what is over and has none is tidied on disk."""
         await super().offer(view)
         name = self._name(view)
-        if name not in self._drivers and name not in self._opening and view.phase in _OVER:
+        is_free = name not in self._drivers and name not in self._opening
+        if is_free and view.phase in _OVER and await self.stand_on(view.height):
             await self._tidy(name, view)
 
     async def _tidy(self, name: bytes, view: ReshareView) -> None:
         """Shred without a machine what a settled resharing needs no more; its reason has a block behind it."""
-        settled_at = self._settled_at.setdefault(name, view.height)
-        if view.height <= settled_at or not self._keystore.has_session(name):
+        if not self._keystore.has_session(name):
+            self._settled_at.pop(name, None)
+            return
+        if view.height <= self._settled_at.setdefault(name, view.height):
             return
         new = self._places(view)[1]
         holds = self._keystore.epoch(view.to_epoch).holds(name)

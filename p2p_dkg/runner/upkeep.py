@@ -114,6 +114,9 @@ class Upkeep:
                 return
         reshare = await (self._reshares.read(name) if is_running else self._reshares.look_up(name))
         if reshare is None:
+            newest = self._watch.newest
+            if newest is None or not await self._watch.stand_on(newest.height):
+                return  # a chain that was put back does not know yet what was signed on it
             self._rids.discard(name)
             await (self._sessions if self._sessions.is_running(name) else self._reshares).forget(name)
             return

@@ -263,6 +263,19 @@ def test_what_failed_is_shredded_once_a_block_stands_behind_it(keystore: Keystor
     assert not keystore.epoch(2).holds(RID)
 
 
+def test_nothing_is_shredded_on_a_chain_there_is_no_standing_on(keystore: Keystore) -> None:
+    leave(keystore)
+    room = make(keystore, committees(), [])
+
+    async def nowhere(_: int) -> bool:
+        await trio.lowlevel.checkpoint()
+        return False
+
+    room.stand_on = nowhere
+    offered(room, view(phase="failed", height=8), view(phase="failed", height=9))
+    assert keystore.has_session(RID)
+
+
 @pytest.mark.parametrize(
     ("places", "holds", "holders", "is_left"),
     [
