@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from abci_app import records as r
 from abci_app import tables
 from abci_app.handlers import HANDLERS
 from abci_app.members import STANDINGS
+from abci_app.state import Block, State
+from abci_app.switch import perform
 from authnet_core.errors import Code
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.handover_world import (
@@ -28,6 +32,7 @@ from tests.unit.abci.handover_world import (
     ready_tx,
     reject_tx,
 )
+from tests.unit.abci.test_wronged import Shaky
 from tests.unit.abci.world import World, account, consensus_key, pub, secret, verifier_record
 
 A_E = 60_000
@@ -345,6 +350,13 @@ def test_the_last_t_are_waited_for_again_before_the_switch(joining: World) -> No
     assert joining.query("/status").epoch == 2
 
 
+def test_key_generation_begins_anew_behind_the_counters_of_the_resharings(joining: World) -> None:
+    state = State(joining.app.store, Block(joining.height + 1, joining.time_ms))
+    state.put(tables.KEYGEN, r.Keygen(7, suspects=(2,), penalties=(r.Penalty(2, 1, 1),), waiting_height=3))
+    perform(state, replace(state.need(tables.HANDOVER), next_counter=3))
+    assert state.need(tables.KEYGEN) == r.Keygen(3)
+
+
 def test_keys_of_a_verifier_with_old_tokens_are_kept_longer(world: World) -> None:
     assert set(world.observe(verifier_record(iat_limit_s=600))) == {None}
     hand_over(world)
@@ -453,6 +465,24 @@ def test_former_members_write_nothing_else(world: World) -> None:
     assert world.send(world.tx(1, observe=wire.Observe(record=raw), epoch=1)) == [Code.WRONG_EPOCH]
     assert world.send(world.tx(1, enckey=world.enckey(1), epoch=1)) == [Code.WRONG_EPOCH]
     assert world.send(world.tx(1, have=wire.Have(sid=bytes(32)), epoch=1)) == [Code.WRONG_EPOCH]
+
+
+def test_crashes_change_nothing(tmp_path: Path) -> None:
+    """Each block is computed, lost and computed again: the same hashes, the same validators."""
+    stories = []
+    for kind in (World, Shaky):
+        world = kind(tmp_path / kind.__name__, params={"pool_low": 0, "pool_high": 0})
+        world.begin_epoch()
+        updates = []
+        announce(world, next_record())
+        join(world)
+        while phase(world):
+            updates.append(world.block(step_ms=1_000).validator_updates)
+        world.block()
+        stories.append((world.hashes, updates))
+        world.app.close()
+    assert stories[0] == stories[1]
+    assert len(stories[0][1][-1]) == 10
 
 
 def test_every_kind_has_a_rule_and_a_place_in_the_table() -> None:
