@@ -118,6 +118,8 @@ class Runner:
         await self.membership.post(note, at_once=is_listing or is_moving)
         if self.membership.index is not None:
             await self._tend_sessions(note, is_listing=is_listing)
+        else:
+            await self._watch.remember(note, acting=bool(self.reshares.drivers))
         if is_moving:
             await self._move(note)
         self.sessions.ring_retained(note)

@@ -1,4 +1,4 @@
-"""What a keeper must not forget in a hand-over: which committees it saw in the registry, what each mask was used for."""
+"""What a keeper must not forget: which committees it saw in the registry, and what each mask key was used for."""
 
 from __future__ import annotations
 
