@@ -17,9 +17,10 @@ from authnet_core.crypto.hashing import tagged_hash
 
 FORMAT = 1
 CHUNK_BYTES = 1 << 20
-MAX_CHUNK = 8 << 20
-"""No value is near this: a chunk is at most CHUNK_BYTES and one value."""
-MAX_CHUNKS = 100_000
+MAX_CHUNK = 4 << 20
+"""A chunk is at most CHUNK_BYTES and one value; the longest are the signed deals of a session, 131,072 bytes each."""
+MAX_CHUNKS = 4_096
+"""What a peer makes up is refused at the end only: this is the most of a disk that it can fill until then."""
 HASH = 32
 _LENGTH = 4
 
@@ -51,10 +52,10 @@ def cut(found: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         yield first, b"".join(parts)
 
 
-def read(chunk: bytes, after: bytes) -> list[tuple[bytes, bytes]]:
+def read(chunk: bytes, after: bytes, *, is_last: bool) -> list[tuple[bytes, bytes]]:
     """The entries of a chunk. `after` is the last key before it. Raises AuthnetError(SNAPSHOT_INVALID).
 
-    Only tables that travel, in strict order: two different chunks never hold the same entries.
+    Only tables that travel, in strict order, cut where everybody cuts: a state has one row of chunks and no other.
     """
     found, at = list[tuple[bytes, bytes]](), 0
     while at < len(chunk):
@@ -66,6 +67,9 @@ def read(chunk: bytes, after: bytes) -> list[tuple[bytes, bytes]]:
         found.append((key, value))
     if not found:
         raise invalid("a chunk is empty")
+    before_last = len(chunk) - len(pack(*found[-1]))
+    if before_last >= CHUNK_BYTES or (len(chunk) < CHUNK_BYTES and not is_last):
+        raise invalid("a chunk is cut elsewhere than all cut it")
     return found
 
 

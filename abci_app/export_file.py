@@ -112,3 +112,12 @@ def read_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
         if file.read(1):
             raise invalid("there is more than the header names")
+
+
+def read_entries(path: Path) -> Iterator[list[tuple[bytes, bytes]]]:
+    """The entries, chunk by chunk, in order. Raises AuthnetError(EXPORT_INVALID or SNAPSHOT_INVALID), OSError."""
+    count, last = len(read_header(path).chunks), b""
+    for place, chunk in enumerate(read_chunks(path), start=1):
+        found = chunks.read(chunk, last, is_last=place == count)
+        yield found
+        last = found[-1][0]

@@ -60,11 +60,8 @@ def _check_header(header: Header, imported: Header, initial: InitialState) -> No
 
 
 def _stage_chunks(store: Store, path: Path) -> None:
-    last = b""
-    for chunk in export_file.read_chunks(path):
-        found = chunks.read(chunk, last)
+    for found in export_file.read_entries(path):
         store.stage(*chunks.split(found))
-        last = found[-1][0]
     coverage.settle(store)
 
 

@@ -120,7 +120,8 @@ class Restorer:
         return Answer(Applied.ACCEPT)
 
     def _stage(self, course: _Course, chunk: bytes) -> None:
-        found = chunks.read(chunk, course.last_key)
+        is_last = course.done + 1 == course.offer.chunks
+        found = chunks.read(chunk, course.last_key, is_last=is_last)
         self._store.stage(*chunks.split(found))
         course.last_key, course.done = found[-1][0], course.done + 1
 

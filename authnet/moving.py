@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from abci_app import chunks, export_file, imports, tables
+from abci_app import export_file, imports, tables
 from abci_app import records as r
 from abci_app.application import Application, InitialState
 from abci_app.export_file import Header
@@ -79,10 +79,7 @@ def _summary(header: Header, chain_id: str, epoch: r.Epoch, app_hash: bytes) -> 
 def _heads(file: Path) -> tuple[r.Genesis, r.Epoch]:
     """Genesis and the committee in charge, as the export has them."""
     wanted: dict[bytes, bytes] = {}
-    last = b""
-    for chunk in export_file.read_chunks(file):
-        found = chunks.read(chunk, last)
-        last = found[-1][0]
+    for found in export_file.read_entries(file):
         for key, value in found:
             name = key[1:] if key[:1] == tables.VALUES else b""
             if name in (tables.GENESIS.key, tables.CURRENT_EPOCH.key) or name.startswith(b"epoch/"):

@@ -89,7 +89,11 @@ def _complete(fresh: Path, opened: Opened, passphrase: bytes, signs_after: int) 
     """What the backup does not hold, and the node does not start without."""
     for name in ("run", "abci", "epoch", "logs", "cometbft/data"):
         (fresh / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_durably(fresh / opened.config.toml.keeper.passphrase_file, passphrase + b"\n")
+    secret = Path(opened.config.toml.keeper.passphrase_file)
+    if not secret.is_absolute() and ".." not in secret.parts:
+        # One that lies elsewhere is where its operator put it; a backup says not where to write.
+        (fresh / secret).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(fresh / secret, passphrase + b"\n")
     state = {"height": str(signs_after), "round": _LAST_ROUND, "step": 3}
     write_durably(fresh / "cometbft/data/priv_validator_state.json", json.dumps(state, indent=2).encode())
 

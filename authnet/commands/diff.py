@@ -145,12 +145,9 @@ def compare_exports(one: Path, other: Path) -> dict[str, Any]:
 
 
 def _entries(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    from abci_app import chunks, export_file
+    from abci_app import export_file
 
-    last = b""
-    for chunk in export_file.read_chunks(path):
-        found = chunks.read(chunk, last)
-        last = found[-1][0]
+    for found in export_file.read_entries(path):
         yield from found
 
 

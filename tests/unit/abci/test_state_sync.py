@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from abci_app import chunks, coverage, tables
 from abci_app.application import Application
 from abci_app.faults import RESTORE_POINTS, Faults
+from abci_app.readsock import ReadServer
 from abci_app.restore import Applied, Offer, Offered
 from abci_app.shelf import KEPT, Shelf
 from abci_app.state import Block
@@ -96,6 +100,29 @@ def test_a_restored_node_goes_on_as_the_others_do(tmp_path: Path, new: Applicati
             new = Application(tmp_path / "new")
     assert everything(new) == everything(world.app)
     new.close()
+    world.app.close()
+
+
+def test_a_restored_state_is_no_block_to_its_own_processes(tmp_path: Path, new: Application) -> None:
+    """It has no block time: a keeper that remembered it would take the block itself for a fork."""
+
+    async def first_note(app: Application) -> object:
+        async with anyio.create_task_group() as group:
+            closed = anyio.Event()
+            closed.set()
+            connection = SimpleNamespace(closed=closed)
+            return await ReadServer(app, group)._subscribe({}, connection)  # type: ignore[arg-type]
+
+    world = lived(World(tmp_path / "old"))
+    with shelf_of(world.app) as shelf:
+        hand_over(shelf, new, world.app.meta.app_hash)
+    assert anyio.run(first_note, new) is None
+    world.block()
+    new.finalize_block([], Block(world.height, world.time_ms))
+    new.commit()
+    note = anyio.run(first_note, new)
+    assert note is not None
+    assert note == anyio.run(first_note, world.app)
     world.app.close()
 
 
@@ -186,6 +213,15 @@ def test_a_state_that_a_peer_made_up_is_refused_and_leaves_nothing(
     assert entries_of(new) == {}
     with shelf_of(old.app) as shelf:
         assert hand_over(shelf, new, old.app.meta.app_hash).verdict is Applied.ACCEPT
+
+
+def test_a_state_that_is_cut_elsewhere_is_refused(old: World, new: Application, small: None) -> None:
+    """Else one could fill a disk with many small chunks, or with one that is huge."""
+    found = [chunks.pack(*entry) for entry in sorted(entries_of(old.app).items())]
+    halves = [b"".join(found[: len(found) // 2]), b"".join(found[len(found) // 2 :])]
+    for made in ([b"".join(found)], halves, found):
+        answer = hand_over(Forged(old.height, made[:4_000]), new, old.app.meta.app_hash)  # type: ignore[arg-type]
+        assert (answer.verdict, answer.reason) == (Applied.REJECT_SNAPSHOT, "a chunk is cut elsewhere than all cut it")
 
 
 def test_entries_out_of_order_are_refused(old: World, new: Application) -> None:
@@ -299,15 +335,20 @@ def test_states_are_taken_at_the_first_block_of_a_period(tmp_path: Path) -> None
     world.app.close()
 
 
+def _entries_in(offer: Offer, shelf: Shelf, index: int) -> list[tuple[bytes, bytes]]:
+    return chunks.read(shelf.chunk(offer.height, index), b"", is_last=index + 1 == offer.chunks)
+
+
 def test_blocks_go_on_while_a_state_is_taken(tmp_path: Path, small: None) -> None:
     """What is handed out is of the height it was taken at, whatever is written meanwhile."""
     world = lived(World(tmp_path / "app"))
     with shelf_of(world.app) as shelf:
-        height, before = world.height, entries_of(world.app)
+        before = entries_of(world.app)
         for number in range(100, 110):
             world.send(world.assign(1 + number % 5, account(number)))
         offer = shelf.offers()[0]
-        found = [entry for i in range(offer.chunks) for entry in chunks.read(shelf.chunk(height, i), b"")]
+        whole = partial(_entries_in, offer)
+        found = [entry for i in range(offer.chunks) for entry in whole(shelf, i)]
         assert dict(found) == before != entries_of(world.app)
     world.app.close()
 
@@ -327,7 +368,7 @@ def test_chunks_give_back_what_they_were_made_of(made: list[tuple[bytes, bytes, 
     cut = [chunk for _, chunk in chunks.cut(iter(found))]
     after, again = b"", []
     for chunk in cut:
-        again += chunks.read(chunk, after)
+        again += chunks.read(chunk, after, is_last=chunk is cut[-1])
         after = again[-1][0]
     assert again == found
 
@@ -336,7 +377,7 @@ def test_chunks_give_back_what_they_were_made_of(made: list[tuple[bytes, bytes, 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_a_chunk_or_a_refusal(raw: bytes) -> None:
     try:
-        found = chunks.read(raw, b"")
+        found = chunks.read(raw, b"", is_last=True)
     except AuthnetError:
         return
     assert b"".join(chunks.pack(*entry) for entry in found) == raw

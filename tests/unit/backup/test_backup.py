@@ -266,6 +266,21 @@ def test_a_backup_writes_nowhere_else(path: str, node: NodeConfig, tmp_path: Pat
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.parametrize("place", ["/{}/elsewhere", "../elsewhere"])
+def test_a_passphrase_that_lies_elsewhere_is_not_written(place: str, node: NodeConfig, tmp_path: Path) -> None:
+    text = (node.dir / "node.toml").read_text()
+    elsewhere = place.format(tmp_path)
+    secret = passphrase(node)
+    path = save(node, tmp_path / "backup")
+    entries = [e for e in archive.read(path, secret) if isinstance(e, Entry)]
+    moved = text.replace('passphrase_file = "passphrase"', f'passphrase_file = "{elsewhere}"').encode()
+    entries = [Entry(e.path, moved) if e.path == "node.toml" else e for e in entries]
+    summary = Summary(schema=1, made_ms=1, network_id="test", identity=opened(node).identity.pub.hex(), entries=0)
+    archive.write(path, secret, 2, entries, summary)
+    restoring.restore(path, tmp_path / "again", secret, 5)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_folder_that_is_used_is_never_restored_into(node: NodeConfig, saved: Path) -> None:
     before = tree(node.dir)
     assert code_of(restoring.restore, saved, node.dir, passphrase(node), 5) is Code.CONFIG
