@@ -97,6 +97,23 @@ class ReshareSigned(Record, frozen=True):
     tests: tuple[bytes, ...]
 
 
+class ReshareCase(Record, frozen=True):
+    """What else a conviction in a resharing is judged by."""
+
+    from_epoch: int
+    to_epoch: int
+    first_index: int
+    count: int
+    root: bytes
+    mask_index: int
+    attempt: int
+    gamma_seed: bytes
+    tests: tuple[bytes, ...]
+    """Signed RTESTs: the dealer's, or for a wrong constant those of all dealers."""
+    total: bytes = b""
+    """M, for a wrong constant."""
+
+
 class Moving(Record, frozen=True):
     """How far the batches of one hand-over are. Batches lie side by side in [0, next_index): a cursor is enough."""
 

@@ -117,7 +117,7 @@ def _verdict(case: blame.Case) -> blame.Verdict:
 
 
 def blame_view(state: Reader, record: r.Blame, with_evidence: bool) -> v.BlameView:
-    if record.reshare is not None:
+    if record.reshare:
         return _blame_view(record, reason_of(state, record), None)
     case = case_of(state, record)
     verdict = _verdict(case)

@@ -228,23 +228,6 @@ class BlameCount(Record, frozen=True):
     count: int = 0
 
 
-class ReshareCase(Record, frozen=True):
-    """What else a conviction in a resharing is judged by."""
-
-    from_epoch: int
-    to_epoch: int
-    first_index: int
-    count: int
-    root: bytes
-    mask_index: int
-    attempt: int
-    gamma_seed: bytes
-    tests: tuple[bytes, ...]
-    """Signed RTESTs: the dealer's, or for a wrong constant those of all dealers."""
-    total: bytes = b""
-    """M, for a wrong constant."""
-
-
 class Blame(Record, frozen=True):
     """One conviction and what proves it without the chain, but for the committee, which `epoch` names."""
 
@@ -260,8 +243,8 @@ class Blame(Record, frozen=True):
     eks: tuple[bytes, ...]
     deal: bytes
     complain: bytes
-    reshare: ReshareCase | None = None
-    """Set when it was in a resharing: `sid` is its rid then, `accuser` of the other committee, 0 for nobody."""
+    reshare: bytes = b""
+    """A `ReshareCase` if it was in a resharing: `sid` is its rid then, `accuser` of the other committee, or 0."""
 
 
 class SessionList(Record, frozen=True):

@@ -15,7 +15,7 @@ from abci_app.bits import bit
 from abci_app.dealers import get_convicts
 from abci_app.events import Event, event
 from abci_app.reshares import params_of, params_of_case
-from abci_app.state import Reader, State
+from abci_app.state import Reader, State, decode, encode
 from authnet_core.protocol.reshare import complaint, messages
 from authnet_core.wire.authnet_pb2 import ReshareComplain
 from authnet_core.wire.tx import decode_signed
@@ -65,10 +65,10 @@ def judge(
     return _judge(params_of(state, reshare), deal, reshare.gamma_seed, test, complainer, complain)
 
 
-def case_of(state: State, reshare: b.Reshare, *dealers: int) -> r.ReshareCase:
+def case_of(state: State, reshare: b.Reshare, *dealers: int) -> b.ReshareCase:
     """What the convicted signed, and the parameters that it is judged under."""
     signed = state.need(tables.reshare_signed(reshare.rid))
-    return r.ReshareCase(
+    return b.ReshareCase(
         from_epoch=reshare.from_epoch,
         to_epoch=reshare.to_epoch,
         first_index=reshare.first_index,
@@ -81,7 +81,7 @@ def case_of(state: State, reshare: b.Reshare, *dealers: int) -> r.ReshareCase:
     )
 
 
-def convict(state: State, reshare: b.Reshare, found: r.Complaint, case: r.ReshareCase, complain: bytes) -> list[Event]:
+def convict(state: State, reshare: b.Reshare, found: r.Complaint, case: b.ReshareCase, complain: bytes) -> list[Event]:
     """Whom a judged complaint convicts: the dealer in its epoch, or the complainer in the next one."""
     deal = state.need(tables.reshare_signed(reshare.rid)).deals[found.dealer - 1]
     if found.upheld:
@@ -108,7 +108,7 @@ def _record(
     accuser: int,
     deal: bytes,
     complain: bytes,
-    case: r.ReshareCase,
+    case: b.ReshareCase,
 ) -> list[Event]:
     """Keep the conviction, and its evidence if the convict has none in this epoch."""
     known, is_dealer = get_convicts(state, epoch), epoch == reshare.from_epoch
@@ -133,7 +133,7 @@ def _record(
         eks=reshare.eks,
         deal=deal,
         complain=complain,
-        reshare=case,
+        reshare=encode(case),
     )
     state.put(tables.blame(number), record)
     state.put(tables.BLAME_COUNT, r.BlameCount(number + 1))
@@ -142,9 +142,9 @@ def _record(
 
 def reason_of(state: Reader, record: r.Blame) -> str:
     """Why a conviction in a resharing was made; judged again, so that no text is under the app hash."""
-    case = record.reshare
-    if case is None or not record.complain:
+    if not record.complain:
         return LIAR
+    case = decode(record.reshare, b.ReshareCase)
     is_dealer = record.epoch == case.from_epoch
     dealer, complainer = (record.convict, record.accuser) if is_dealer else (record.accuser, record.convict)
     deal, test = (decode_signed(raw)[1] for raw in (record.deal, case.tests[0]))

@@ -95,12 +95,12 @@ def params_of(state: Reader, reshare: b.Reshare) -> ReshareParams:
     return _params_of(state, reshare, reshare)
 
 
-def params_of_case(state: Reader, blame: r.Blame, case: r.ReshareCase) -> ReshareParams:
+def params_of_case(state: Reader, blame: r.Blame, case: b.ReshareCase) -> ReshareParams:
     """The same from what a conviction keeps."""
     return _params_of(state, blame, case)
 
 
-def _params_of(state: Reader, what: b.Reshare | r.Blame, which: b.Reshare | r.ReshareCase) -> ReshareParams:
+def _params_of(state: Reader, what: b.Reshare | r.Blame, which: b.Reshare | b.ReshareCase) -> ReshareParams:
     genesis = state.get(tables.GENESIS)
     old, new = (state.get(tables.epoch(number)) for number in (which.from_epoch, which.to_epoch))
     if genesis is None or old is None or new is None:
