@@ -34,8 +34,4 @@ def note(state: State, committed: Callable[[bytes], bytes | None]) -> None:
 
 
 def _has_news(state: State, committed: Callable[[bytes], bytes | None]) -> bool:
-    return any(
-        (None if record is None else encode(record)) != committed(key)
-        for key, record in state.changes.items()
-        if key != tables.ROOTS.key
-    )
+    return any((None if record is None else encode(record)) != committed(key) for key, record in state.changes.items())

@@ -11,8 +11,10 @@ from msgspec.structs import replace
 
 from abci_app import records as r
 from abci_app import tables
+from abci_app.dispatch import Dispatcher
 from abci_app.handlers import HANDLERS
 from abci_app.members import STANDINGS
+from abci_app.pb.tendermint.abci import types_pb2 as pb
 from abci_app.state import Block, State
 from abci_app.switch import perform
 from authnet_core.errors import Code
@@ -319,6 +321,17 @@ def test_one_block_puts_the_next_committee_in_charge(joining: World) -> None:
     assert (former.status, former.serving_until_ms) == ("retired", epoch.serving_from_ms)
     assert former.grace_ends_ms == epoch.serving_from_ms + GRACE
     assert joining.query("/enckeys").next_counter >= 0
+
+
+def test_cometbft_is_told(joining: World) -> None:
+    join(joining)
+    while phase(joining) != "switching":
+        joining.block()
+    request = pb.RequestFinalizeBlock(height=joining.height + 1)
+    request.time.FromMilliseconds(joining.time_ms + 1_000)
+    answer = Dispatcher(joining.app).answer(pb.Request(finalize_block=request)).finalize_block
+    told = {update.pub_key.ed25519: update.power for update in answer.validator_updates}
+    assert told == {consensus_key(node): int(node in NEW) for node in (*FIRST, *NEW)}
 
 
 def test_only_those_who_come_and_go_change_the_validators(world: World) -> None:
