@@ -32,8 +32,7 @@ def take_bundle(state: State, sender: Sender, bundle: ReshareBundle) -> list[Res
         return []
     picture = state.picture
     if picture is None or bundle.dealer not in picture.deals:
-        if sender.old == bundle.dealer:
-            state.early[bundle.dealer] = bundle
+        state.early[bundle.dealer] = bundle  # from its dealer: nobody was asked for it yet
         return []
     return _keep(state, picture, sender, bundle)
 

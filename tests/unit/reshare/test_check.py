@@ -119,6 +119,14 @@ def test_another_challenge_or_answer_fails() -> None:
     assert check.refuse_plaintext(PARAMS, 3, GAMMA, TESTS[2], plaintext[1:]) == "plaintext of wrong length"
 
 
+def test_two_spellings_of_one_share_are_not_the_same() -> None:
+    """q is zero to the test, and would be another number to whoever stores it."""
+    zeros = ReshareTest(PARAMS.rid, (bytes(32),) * PARAMS.new.k)
+    assert check.refuse_plaintext(PARAMS, 3, GAMMA, zeros, bytes(96)) is None
+    spelled = Q.to_bytes(32, "big") + bytes(64)
+    assert check.refuse_plaintext(PARAMS, 3, GAMMA, zeros, spelled) == "share that is not canonical"
+
+
 def test_the_mask_is_in_the_test() -> None:
     """Without it the test polynomial would give away a combination of shares."""
     plaintext = open_own(PARAMS, 3, GOOD.deal, GOOD.bundle, ESTATE.eks[3])

@@ -240,6 +240,7 @@ def test_wrong_nonces_are_named_and_the_next_is_asked() -> None:
     ((second, _),) = sent(effects, WantNonces)
     assert second != first
     assert machine.handle(Sender(old=first), Nonces(RID, ESTATE.nonces)) == []
+    assert not machine._state.new.nonces  # type: ignore[union-attr]
     machine.handle(Sender(old=second), Nonces(RID, ESTATE.nonces))
     assert bytes(machine._state.new.nonces) == ESTATE.nonces  # type: ignore[union-attr]
 
