@@ -98,8 +98,9 @@ class Supervisor:
             return
         self._look_at = now + stuck.EVERY_S
         has_new_peers = comet_config.has_new_peers(self.node.folder)
-        heights = stuck.heights(self.node.socket("comet.sock"))
-        if self._stuck.is_stuck(now, *heights, has_new_peers=has_new_peers):
+        sock = self.node.socket("comet.sock")
+        is_stuck = self._stuck.is_stuck(now, *stuck.heights(sock), has_new_peers=has_new_peers)
+        if is_stuck and (has_new_peers or not stuck.is_syncing(sock)):
             _say("cometbft stands still while its peers go on, or has new peers; it is started again")
             comet.ask_to_end()
 

@@ -34,14 +34,27 @@ class _UnixConnection(HTTPConnection):
 
 def heights(comet_sock: Path) -> tuple[int, int]:
     """(own height, highest peer's); zeros when CometBFT does not say."""
-    link = _UnixConnection(comet_sock)
     try:
-        link.request("GET", "/dump_consensus_state")
-        found: dict[str, Any] = json.load(link.getresponse())["result"]
+        found = _ask(comet_sock, "/dump_consensus_state")
         peers = [int(peer["peer_state"]["round_state"]["height"]) for peer in found["peers"]]
         return int(found["round_state"]["height"]), max(peers, default=0)
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return 0, 0
+
+
+def is_syncing(comet_sock: Path) -> bool:
+    """Whether it fetches blocks or a state: its height stands still meanwhile, and a restart begins a state anew."""
+    try:
+        return _ask(comet_sock, "/status")["sync_info"]["catching_up"] is True
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return False
+
+
+def _ask(comet_sock: Path, path: str) -> Any:
+    link = _UnixConnection(comet_sock)
+    try:
+        link.request("GET", path)
+        return json.load(link.getresponse())["result"]
     finally:
         link.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from authnet.supervisor import comet_config
-from authnet.supervisor.stuck import STUCK_S, StuckWatch, heights
+from authnet.supervisor.stuck import STUCK_S, StuckWatch, heights, is_syncing
 
 
 def test_standing_still_while_a_peer_is_ahead_is_stuck_once() -> None:
@@ -79,3 +79,18 @@ def test_new_peers_are_those_written_after_the_configuration(tmp_path: Path) -> 
     assert not comet_config.has_new_peers(tmp_path)
     os.utime(config / "config.toml", ns=(0, 0))
     assert comet_config.has_new_peers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"result": {"sync_info": {"catching_up": true}}}', True),
+        (b'{"result": {"sync_info": {"catching_up": false}}}', False),
+        (b"nonsense", False),
+        (b"[]", False),
+    ],
+)
+def test_a_node_that_fetches_a_state_is_left_alone(tmp_path: Path, body: bytes, expected: bool) -> None:
+    assert not is_syncing(tmp_path / "comet.sock")
+    answering(tmp_path / "comet.sock", body)
+    assert is_syncing(tmp_path / "comet.sock") is expected
