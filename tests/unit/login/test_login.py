@@ -13,7 +13,8 @@ from authnet_core.crypto import ecdsa
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import Code
 from authnet_core.protocol.accounts import account_id
-from tests.unit.login.world import NETWORK, Session, in_trio, refused, running
+from tests.unit.login.chain import NETWORK
+from tests.unit.login.world import Session, in_trio, refused, running
 
 
 @pytest.mark.parametrize("n", [5, 6, 9])

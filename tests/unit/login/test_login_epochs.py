@@ -11,7 +11,8 @@ import pytest
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.receipts import parse
-from tests.unit.login.world import NETWORK, Keeper, Session, World, in_trio, refused, running
+from tests.unit.login.chain import NETWORK
+from tests.unit.login.world import Keeper, Session, World, in_trio, refused, running
 
 OLD, NEW, MIXED = (1, 2, 3, 4, 5), (6, 7, 8, 9, 10), (4, 6, 1, 7, 8)
 START_S = 60

@@ -12,8 +12,9 @@ from authnet_core.crypto.hashing import keccak256
 from authnet_core.crypto.secp256k1 import decompress
 from authnet_core.errors import Code
 from authnet_core.protocol.receipts import Receipt
+from tests.unit.login.chain import NETWORK, Key, secret
 from tests.unit.login.test_login_epochs import MIXED, NEW, OLD, commits, go_to, switch
-from tests.unit.login.world import NETWORK, Key, Session, in_trio, refused, running, secret
+from tests.unit.login.world import Session, in_trio, refused, running
 
 VICTIM, THIEF = Session(1), Session(2)
 

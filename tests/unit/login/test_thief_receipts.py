@@ -17,7 +17,8 @@ from authnet_core.crypto.jose_text import decode_part, encode_part
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.receipts import SEPARATOR, Receipt
 from tests.unit.login import provider
-from tests.unit.login.world import Keeper, Key, Session, in_trio, refused, running, secret, verifier
+from tests.unit.login.chain import Key, secret, verifier
+from tests.unit.login.world import Keeper, Session, in_trio, refused, running
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
