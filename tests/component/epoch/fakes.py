@@ -27,6 +27,10 @@ class FakeChain:
         self.verifiers: dict[str, VerifierRecord] = {}
         self.observed: list[bytes] = []
         self.told: dict[int, EpochRecord] = {}
+        self.in_charge = 0
+        """The current epoch, where it is not the newest one observed."""
+        self.phases: dict[int, str] = {}
+        """Status of an epoch where it is not `serving`."""
         self.refuse: Code | None = None
         self.applies = True
 
@@ -51,9 +55,10 @@ class FakeChain:
         _, kind, *rest = params["path"].split("/")
         name = rest[0] if rest else ""
         if name == "current":
-            name = str(max(self.epochs, default=0))
+            name = str(self.in_charge or max(self.epochs, default=0))
         if kind == "epoch" and (epoch := self.epochs.get(int(name))) is not None:
-            value = {"epoch": epoch.epoch, "n": epoch.n, "k": epoch.k, "t": epoch.t, "status": "current"}
+            value = {"epoch": epoch.epoch, "n": epoch.n, "k": epoch.k, "t": epoch.t}
+            value |= {"status": self.phases.get(epoch.epoch, "serving")}
             return {"height": 1, "value": value | {"members": [], "committee_hash": ""}}
         if kind == "verifier" and (found := self.verifiers.get(name)) is not None:
             value = {"name": name, "version": found.version, "issuer": found.issuer, "jwks_url": found.jwks_url}
