@@ -151,7 +151,7 @@ def reason_of(state: Reader, record: r.Blame) -> str:
     complain = complain_of(decode_signed(record.complain)[1].rcomplain)
     message = deal.rdeal
     judgement = _judge(
-        params_of_case(state, record, case),
+        params_of_case(state, record, case, deal.chain_id),
         messages.ReshareDeal(message.rid, message.e, message.pok, message.root),
         case.gamma_seed,
         messages.ReshareTest(message.rid, tuple(test.rtest.u)),

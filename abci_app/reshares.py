@@ -92,21 +92,23 @@ def tested_dealers(reshare: b.Reshare) -> tuple[int, ...]:
 
 def params_of(state: Reader, reshare: b.Reshare) -> ReshareParams:
     """The resharing's parameters as the protocol has them."""
-    return _params_of(state, reshare, reshare)
+    return _params_of(state, reshare, reshare, "")
 
 
-def params_of_case(state: Reader, blame: r.Blame, case: b.ReshareCase) -> ReshareParams:
-    """The same from what a conviction keeps."""
-    return _params_of(state, blame, case)
+def params_of_case(state: Reader, blame: r.Blame, case: b.ReshareCase, chain_id: str) -> ReshareParams:
+    """The same from what a conviction keeps, on the chain where it was made."""
+    return _params_of(state, blame, case, chain_id)
 
 
-def _params_of(state: Reader, what: b.Reshare | r.Blame, which: b.Reshare | b.ReshareCase) -> ReshareParams:
+def _params_of(
+    state: Reader, what: b.Reshare | r.Blame, which: b.Reshare | b.ReshareCase, chain_id: str
+) -> ReshareParams:
     genesis = state.get(tables.GENESIS)
     old, new = (state.get(tables.epoch(number)) for number in (which.from_epoch, which.to_epoch))
     if genesis is None or old is None or new is None:
         raise LookupError(f"the state lacks epoch {which.from_epoch} or {which.to_epoch}")
     return _params(
-        chain_id=genesis.chain_id,
+        chain_id=chain_id or genesis.chain_id,
         from_epoch=which.from_epoch,
         old=Committee.of(old.n),
         old_hash=old.committee_hash,

@@ -7,14 +7,17 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from abci_app import tables
+from abci_app.present import blame_view
+from abci_app.state import Block, State
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import Code
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.handover_world import NEW, phase
 from tests.unit.abci.reshare_world import SMALL, KeyedWorld, Move, batches_made, begin, first_move, next_attempt, opened
-from tests.unit.abci.world import account, secret
+from tests.unit.abci.world import World, account, secret
 
 
 @pytest.fixture
@@ -57,8 +60,17 @@ def test_t_old_and_t_new_liars_stop_nothing(moving: KeyedWorld, lie: str) -> Non
         moving.block(step_ms=step)
     assert (move.phase, move.view.attempt, move.view.holders) == ("final", 0, (1, 2, 3, 5))
     assert all(move.opens(members) for members in combinations((1, 2, 3, 5), 3))
+    assert reasons_elsewhere(moving) == [blame.reason for blame in moving.query("/blame")]
     convicts = {(blame.epoch, blame.convict) for blame in moving.query("/blame")}
     assert convicts == {(2, 4), (1, 2)} if lie != "silence" else {(2, 4)}
+
+
+def reasons_elsewhere(world: World) -> list[str]:
+    """Of the convictions, on a chain of another name that began from this one's state."""
+    state = State(world.app.store, Block(world.height, world.time_ms))
+    state.put(tables.GENESIS, replace(state.need(tables.GENESIS), chain_id="testnet-2"))
+    count = state.need(tables.BLAME_COUNT).count
+    return [blame_view(state, state.need(tables.blame(number)), True).reason for number in range(count)]
 
 
 def test_nothing_of_one_attempt_counts_in_another(moving: KeyedWorld) -> None:
