@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from authnet_core.protocol.reshare import strings
 from authnet_core.protocol.reshare.effects import ReshareEffect, SendAllNew, SendNew, SendOld, Store, Submit
 from authnet_core.protocol.reshare.machine import Resharing
+from authnet_core.protocol.reshare.messages import Nonces, ReshareDeal, WantNonces
+from authnet_core.protocol.reshare.params import Sender
 from authnet_core.protocol.views import ComplaintView, ReshareView
 from tests.sim.reshare.estate import Estate
 from tests.sim.reshare.modelled_chain import ModelledChain
@@ -79,3 +81,22 @@ def sent(effects: Iterable[ReshareEffect], kind: type[M]) -> list[tuple[Any, M]]
 
 def names(effects: Iterable[ReshareEffect]) -> list[str]:
     return [type(effect).__name__ for effect in effects]
+
+
+def feed(machine: Resharing, *dealers: int) -> dict[str, bytes]:
+    """The bundles of these dealers, from themselves."""
+    stored: dict[str, bytes] = {}
+    for j in dealers or tuple(DEALINGS):
+        stored |= kept(machine.handle(Sender(old=j), DEALINGS[j].bundle))
+    return stored
+
+
+def give_nonces(machine: Resharing, nonces: bytes = ESTATE.nonces) -> list[ReshareEffect]:
+    """To whoever was asked first."""
+    asked = [peer.index for peer, want in machine._state.fetcher.asked if want == WantNonces(PARAMS.rid)]
+    return machine.handle(Sender(old=asked[0]), Nonces(PARAMS.rid, nonces))
+
+
+def read_gamma(deals: dict[int, ReshareDeal]) -> bytes:
+    """The challenge that these deals give."""
+    return strings.gamma_seed(PARAMS.rid, PARAMS.root, {j: deal.root for j, deal in deals.items()})

@@ -7,33 +7,30 @@ import pytest
 from authnet_core.crypto.shamir import interpolate_at_zero
 from authnet_core.protocol.dkg.effects import Blame, Done, Erase, Outcome, Shelf, Store, Submit
 from authnet_core.protocol.dkg.state import STRIKES
-from authnet_core.protocol.reshare.complaint import prove_shared
 from authnet_core.protocol.reshare.deal import answer, plaintexts_of
 from authnet_core.protocol.reshare.machine import Resharing
 from authnet_core.protocol.reshare.messages import (
     Nonces,
     ReshareAck,
-    ReshareBundle,
     ReshareComplain,
-    ReshareDeal,
     ReshareHave,
     ReshareReady,
-    ReshareRecovery,
     WantNonces,
     WantReshareBundle,
-    WantReshareRecovery,
 )
 from authnet_core.protocol.reshare.params import Sender
-from authnet_core.protocol.reshare.strings import gamma_seed
 from authnet_core.protocol.reshare.sums import new_shares
 from tests.sim.reshare.dealers import evil_dealing, spoil
 from tests.unit.reshare.driving import (
     Q3,
     READY,
     both_machine,
+    feed,
+    give_nonces,
     kept,
     names,
     new_machine,
+    read_gamma,
     sent,
     submitted,
     upheld,
@@ -42,7 +39,6 @@ from tests.unit.reshare.driving import (
 from tests.unit.reshare.setting import (
     DEALINGS,
     ESTATE,
-    GAMMA,
     KEYS,
     PARAMS,
     TESTS,
@@ -56,20 +52,6 @@ ME = 3
 RID = PARAMS.rid
 EXPECTED = new_shares(PARAMS, {j: plaintexts_of(PARAMS, DEALINGS[j].sharing)[ME - 1] for j in Q3})
 ROWS = b"".join(share.to_bytes(32, "big") + ESTATE.nonces[32 * at : 32 * at + 32] for at, share in enumerate(EXPECTED))
-
-
-def feed(machine: Resharing, *dealers: int) -> dict[str, bytes]:
-    """The bundles of these dealers, from themselves."""
-    stored: dict[str, bytes] = {}
-    for j in dealers or tuple(DEALINGS):
-        stored |= kept(machine.handle(Sender(old=j), DEALINGS[j].bundle))
-    return stored
-
-
-def give_nonces(machine: Resharing, nonces: bytes = ESTATE.nonces) -> list[object]:
-    """To whoever was asked first."""
-    asked = [peer.index for peer, want in machine._state.fetcher.asked if want == WantNonces(RID)]
-    return list(machine.handle(Sender(old=asked[0]), Nonces(RID, nonces)))
 
 
 def ready_machine() -> tuple[Resharing, dict[str, bytes]]:
@@ -158,11 +140,6 @@ def test_it_complains_about_a_bad_share_and_acknowledges_the_others(strategy: st
     assert ack.dealers == 0b11101
     judged = view("ack", 9, tests=tests, complaints=upheld(2, ME), **seen)
     assert not [m for m in submitted(machine.on_chain(judged)) if isinstance(m, ReshareComplain)]
-
-
-def read_gamma(deals: dict[int, ReshareDeal]) -> bytes:
-    """The challenge that these deals give."""
-    return gamma_seed(RID, PARAMS.root, {j: deal.root for j, deal in deals.items()})
 
 
 def test_ready_comes_after_shares_and_nonces_are_on_disk() -> None:
@@ -339,93 +316,6 @@ def test_without_a_key_it_asks_for_nothing_and_says_nothing() -> None:
         assert not sent(effects, object)
 
 
-EVIL = evil_dealing(ESTATE, 2, seed_of(2), "bad share", victim=ME)
-EVIL_DEALS = {j: made.deal for j, made in DEALINGS.items()} | {2: EVIL.deal}
-EVIL_GAMMA = read_gamma(EVIL_DEALS)
-EVIL_TESTS = {j: answer(PARAMS, made.sharing, EVIL_GAMMA) for j, made in DEALINGS.items()} | {
-    2: answer(PARAMS, EVIL.sharing, EVIL_GAMMA)
-}
-
-
-def cheated_view(phase: str, height: int, **changes: object):  # type: ignore[no-untyped-def]
-    """Dealer 2 cheated new member 3 and is in Q' all the same."""
-    seen = {"deals": EVIL_DEALS, "gamma_seed": EVIL_GAMMA, "complaints": upheld(2, ME)}
-    if phase != "test":
-        seen["tests"] = EVIL_TESTS
-    return view(phase, height, **(seen | changes))
-
-
-def holding(m: int) -> Resharing:
-    machine = new_machine(m)
-    machine.on_chain(cheated_view("test", 3))
-    feed(machine, 1, 3, 4, 5)
-    machine.handle(Sender(old=2), EVIL.bundle)
-    return machine
-
-
-def recovery(holder: int) -> ReshareRecovery:
-    return ReshareRecovery(RID, 2, *prove_shared(PARAMS, 2, holder, EVIL.deal.e, ESTATE.eks[holder]))
-
-
-# PARAMS has 4 new members with a key: one cheated, three others, and k' = 3.
-def test_a_late_victim_recovers_its_shares_from_k_others() -> None:
-    machine = holding(ME)
-    give_nonces(machine)
-    effects = machine.on_chain(cheated_view("ready", 8))
-    assert {to for to, _ in sent(effects, WantReshareRecovery)} == {1, 2, 4, 5}
-    assert "recovery/2" in machine.missing
-    assert machine.handle(Sender(new=1), recovery(1)) == []
-    forged = replace(recovery(2), shared=recovery(1).shared)
-    assert machine.handle(Sender(new=2), forged) == [Blame(2, "new member: recovery with no proof for its D")]
-    assert machine.handle(Sender(new=2), recovery(2)) == []
-    effects = machine.handle(Sender(new=4), recovery(4))
-    assert [type(m) for m in submitted(effects)] == [ReshareReady]
-    assert machine.batch is not None
-    expected = new_shares(
-        PARAMS, {j: plaintexts_of(PARAMS, DEALINGS[j].sharing)[ME - 1] for j in (1, 3)} | {2: right()}
-    )
-    assert machine.batch[:32] == expected[0].to_bytes(32, "big")
-
-
-def right() -> bytes:
-    """What dealer 2 owed its victim."""
-    return plaintexts_of(PARAMS, EVIL.sharing)[ME - 1]
-
-
-@pytest.mark.parametrize(
-    ("change", "sender"),
-    [
-        ({"complaints": []}, Sender(new=ME)),
-        ({"complaints": upheld(2, 4)}, Sender(new=ME)),
-        ({"complaints": upheld(2, ME, height=8)}, Sender(new=ME)),
-        ({"q": (1, 3, 4)}, Sender(new=ME)),
-        ({"complaints": upheld(2, ME) + upheld(1, ME)}, Sender(new=ME)),
-        ({}, Sender(old=ME)),
-        ({}, Sender(new=4)),
-    ],
-)
-def test_d_leaves_the_node_for_an_upheld_complainer_only(change: dict[str, object], sender: Sender) -> None:
-    """Not upheld, another's, too fresh, a dealer out of Q', more than t convicts, no new member, another member."""
-    machine = holding(1)
-    machine.on_chain(cheated_view("ready", 8, **change))
-    assert machine.handle(sender, WantReshareRecovery(RID, 2)) == []
-
-
-def test_d_goes_to_the_upheld_complainer() -> None:
-    machine = holding(1)
-    machine.on_chain(cheated_view("ready", 8))
-    assert sent(machine.handle(Sender(new=ME), WantReshareRecovery(RID, 2)), ReshareRecovery) == [(ME, recovery(1))]
-    machine.on_chain(cheated_view("failed", 9, q=()))
-    assert machine.handle(Sender(new=ME), WantReshareRecovery(RID, 3)) == []
-
-
-def test_it_serves_bundles_it_holds_to_new_members() -> None:
-    machine = holding(1)
-    assert sent(machine.handle(Sender(new=4), WantReshareBundle(RID, 5)), ReshareBundle)
-    assert machine.handle(Sender(old=4), WantReshareBundle(RID, 5)) == []
-    assert machine.handle(Sender(new=4), WantNonces(RID)) == []
-
-
 def test_shares_open_the_keys() -> None:
     shares = {}
     for m in (1, 2, 4):
@@ -437,4 +327,3 @@ def test_shares_open_the_keys() -> None:
         assert machine.batch is not None
         shares[m] = int.from_bytes(machine.batch[:32], "big")
     assert interpolate_at_zero(shares) == ESTATE.secrets[0]
-    assert GAMMA != EVIL_GAMMA
