@@ -24,7 +24,7 @@ from authnet_core.protocol.views import (
 from authnet_core.wire import authnet_pb2 as pb
 from p2p_dkg.ports import KeyShare
 from p2p_dkg.runner.submit import TxDesk
-from tests.component.keeper.world import CHAIN, CutPoints, Node, World, until
+from tests.component.keeper.world import CHAIN, CutPoints, World, until
 
 OLD = (1, 2, 3, 4, 5)
 DISJOINT = (6, 7, 8, 9, 10)
@@ -40,7 +40,7 @@ class TwoCommittees(World):
         self.running: set[int] = set()
         for number in self.new:
             if number not in self.nodes:
-                self.nodes[number] = Node(number, folder / f"node{number}", self.chain, self.hub)
+                self.nodes[number] = self.kind(number, folder / f"node{number}", self.chain, self.hub)
         # Read before they run: opening a keystore removes what looks like a left-over of a crash.
         self.signers = {number: node.open().identity for number, node in self.nodes.items()}
 
@@ -49,7 +49,7 @@ class TwoCommittees(World):
         members = [
             pb.Member(
                 index=index, operator=f"0x{number:040x}", identity=self.signers[number].pub,
-                consensus=bytes([number]) * 32, peer_id=f"peer{number}", p2p_addr=f"/ip4/127.0.0.1/tcp/{9000 + number}",
+                consensus=bytes([number]) * 32, peer_id=self.peer_id(number), p2p_addr=self.address(number),
                 comet_addr=f"id{number}@127.0.0.1:1", endpoint="http://127.0.0.1:1",
             )
             for index, number in enumerate(numbers, start=1)

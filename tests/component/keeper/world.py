@@ -276,6 +276,14 @@ class Node:
             passphrase.chmod(0o600)
         return open_keystore(self.folder / "keeper", NETWORK, passphrase, 2)
 
+    def make_mesh(self) -> Any:
+        """What carries this life's messages."""
+        return HubMesh(self.hub, self.index, self.keystore.identity.pub.hex())
+
+    async def run_mesh(self, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await self.mesh.run()
+
     async def run(self) -> None:
         """One life: until cancelled or until its power is cut."""
         self.scope = trio.CancelScope()
@@ -284,7 +292,7 @@ class Node:
         self.reader = reader
         chain: Any = reader
         comet: Any = self.comet
-        self.mesh = HubMesh(self.hub, self.index, self.keystore.identity.pub.hex())
+        self.mesh = self.make_mesh()
         mesh: Any = self.mesh
         self.watch = ChainWatch(chain, self.keystore)
         self.desk = TxDesk(self.keystore.identity, comet, lambda: self.chain.height, self.faults)
@@ -298,7 +306,7 @@ class Node:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self.watch.run)
                     nursery.start_soon(self.watch.compare, comet)
-                    nursery.start_soon(self.mesh.run)
+                    await nursery.start(self.run_mesh)
                     await self.runner.bind(NETWORK)
                     if self.erases:
                         nursery.start_soon(self.eraser.run)
@@ -340,13 +348,15 @@ class Node:
 class World:
     """n keepers and their chain."""
 
+    kind: type[Node] = Node
+
     def __init__(self, folder: Path, n: int = 5, **params: int) -> None:
         self.hub = Hub()
         self.committee = Committee.of(n)
         pubs = []
         self.nodes: dict[int, Node] = {}
         for index in range(1, n + 1):
-            node = Node(index, folder / f"node{index}", None, self.hub)  # type: ignore[arg-type]
+            node = self.kind(index, folder / f"node{index}", None, self.hub)  # type: ignore[arg-type]
             pubs.append(node.open().identity.pub)
             self.nodes[index] = node
         small = {"first_rows": 4, "rows": 4, "pool_low": 10, "pool_high": 11, "sessions_in_flight": 1}
@@ -355,12 +365,18 @@ class World:
         for node in self.nodes.values():
             node.chain = self.chain
 
+    def peer_id(self, number: int) -> str:
+        return f"peer{number}"
+
+    def address(self, number: int) -> str:
+        return f"/ip4/127.0.0.1/tcp/{9000 + number}"
+
     def start_epoch(self) -> None:
         """Let all observe the first epoch and a verifier."""
         members = [
             pb.Member(
-                index=j, operator=f"0x{j:040x}", identity=pub, consensus=bytes([j]) * 32, peer_id=f"peer{j}",
-                p2p_addr=f"/ip4/127.0.0.1/tcp/{9000 + j}", comet_addr=f"id{j}@127.0.0.1:1", endpoint="http://127.0.0.1:1",
+                index=j, operator=f"0x{j:040x}", identity=pub, consensus=bytes([j]) * 32, peer_id=self.peer_id(j),
+                p2p_addr=self.address(j), comet_addr=f"id{j}@127.0.0.1:1", endpoint="http://127.0.0.1:1",
             )
             for j, pub in enumerate(self.pubs, start=1)
         ]  # fmt: skip
