@@ -32,7 +32,7 @@ def take_bundle(state: State, sender: Sender, bundle: ReshareBundle) -> list[Res
         return []
     picture = state.picture
     if picture is None or bundle.dealer not in picture.deals:
-        state.early[bundle.dealer] = bundle  # from its dealer: nobody was asked for it yet
+        state.early[bundle.dealer] = (sender, bundle)  # from its dealer: nobody was asked for it yet
         return []
     return _keep(state, picture, sender, bundle)
 
@@ -41,7 +41,7 @@ def take_early(state: State, picture: Picture) -> list[ReshareEffect]:
     """Bundles that were ahead of our view of the chain."""
     effects: list[ReshareEffect] = []
     for dealer in [j for j in state.early if j in picture.deals]:
-        bundle, sender = state.early.pop(dealer), Sender(old=dealer)
+        sender, bundle = state.early.pop(dealer)
         if _is_expected(state, sender, bundle):
             effects += _keep(state, picture, sender, bundle)
     return effects

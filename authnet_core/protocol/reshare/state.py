@@ -104,7 +104,7 @@ class State:
     ended_at: int | None = None
     """Height at which the reason for erasing was first seen."""
     erased: set[Shelf] = field(default_factory=set)
-    early: dict[Party, ReshareBundle] = field(default_factory=dict, repr=False)
+    early: dict[Party, tuple[Sender, ReshareBundle]] = field(default_factory=dict, repr=False)
     served: set[tuple[Sender, ReshareMessage]] = field(default_factory=set)
     strikes: dict[Sender, int] = field(default_factory=dict)
     timers: set[str] = field(default_factory=set)

@@ -89,6 +89,14 @@ def test_a_bundle_ahead_of_the_chain_is_kept_for_later() -> None:
     assert set(kept(machine.on_chain(view("test", 4)))) == {"bundle/2"}
 
 
+def test_junk_ahead_of_the_chain_is_its_senders_fault_too() -> None:
+    machine, sender = new_machine(), Sender(old=2, new=1)
+    machine.handle(sender, replace(DEALINGS[1].bundle, dealer=2))
+    effects = machine.on_chain(view("test", 4))
+    assert Blame(1, "new member: bundle does not fit the root on chain") in effects
+    assert machine._state.strikes == {sender: 1}
+
+
 def test_unasked_bundles_count_from_their_dealer_only() -> None:
     machine = new_machine()
     machine.on_chain(view("ack", 4))  # late: it asks at once, the dealers first
@@ -159,7 +167,7 @@ def test_no_ready_without_the_nonces() -> None:
     machine.on_chain(view("ack", 6))
     assert submitted(machine.on_chain(view("ready", 8))) == []
     assert machine.missing == ("nonces",)
-    assert submitted(give_nonces(machine)) == [ReshareReady(RID, READY)]  # type: ignore[arg-type]
+    assert submitted(give_nonces(machine)) == [ReshareReady(RID, READY)]
 
 
 def test_no_ready_for_a_q_whose_sum_is_not_its_own() -> None:
@@ -181,7 +189,7 @@ def test_a_crash_at_any_record_gives_the_same_ready(lost: tuple[str, ...]) -> No
     again = new_machine(ME, {name: payload for name, payload in stored.items() if name not in lost})
     effects = again.on_chain(view("ready", 9))
     if lost:
-        effects += give_nonces(again)  # type: ignore[arg-type]
+        effects += give_nonces(again)
     assert submitted(effects) == [ReshareReady(RID, READY)]
     assert again.batch == ROWS
 
@@ -268,7 +276,7 @@ def test_who_comes_late_says_have() -> None:
     effects = machine.on_chain(view("final", 20, **final))
     assert sent(effects, WantReshareBundle)
     feed(machine, *Q3)
-    effects = list(give_nonces(machine))  # type: ignore[assignment]
+    effects = give_nonces(machine)
     assert submitted(effects) == [ReshareHave(RID)]
     assert Done(Outcome.HELD) in effects
     assert effects.index(Submit(ReshareHave(RID))) > max(i for i, e in enumerate(effects) if isinstance(e, Store))
