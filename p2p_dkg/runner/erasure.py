@@ -99,11 +99,11 @@ class Eraser:
         for name in await to_thread.run_sync(self._keystore.sessions):
             session = await self._sessions.read(name)
             reshare = await self._reshares.read(name) if session is None else None
-            if session is not None and session.epoch == epoch:
-                await self._sessions.forget(name)
-                gone = gone and not self._keystore.has_session(name)
-            elif reshare is not None and reshare.to_epoch == epoch:
-                await self._reshares.forget(name)
+            is_session = session is not None or self._sessions.is_running(name)
+            room = self._sessions if is_session else self._reshares
+            made = session.epoch if session is not None else reshare.to_epoch if reshare is not None else None
+            if made in (epoch, None):  # what the chain knows no more may be of any epoch, and is of no use
+                await room.forget(name)
                 gone = gone and not self._keystore.has_session(name)
             elif reshare is not None and reshare.from_epoch == epoch:
                 await to_thread.run_sync(self._keystore.session(name).erase, BRIEF)

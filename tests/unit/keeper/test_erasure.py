@@ -45,6 +45,9 @@ class Room:
         if not self.stubborn:
             self._keystore.forget_session(name)
 
+    def is_running(self, name: bytes) -> bool:
+        return any(driver.key == name for driver in self.drivers)
+
     def let_go(self, name: bytes) -> None:
         self.let.append(name)
 
@@ -247,7 +250,9 @@ def test_its_sessions_go_first(bench: Bench) -> None:
     """A session's seed, encryption key and bundles make its shares again; so does a dealer's seed of a resharing."""
 
     async def check() -> None:
-        names = {what: what.encode().ljust(32, b"-") for what in ("made", "brought", "dealt", "other", "later")}
+        names = {
+            what: what.encode().ljust(32, b"-") for what in ("made", "brought", "dealt", "other", "later", "orphan")
+        }
         for name in names.values():
             for group in (BRIEF, RETAINED):
                 bench.keystore.session(name).put(group, "seed", b"x" * 32)
