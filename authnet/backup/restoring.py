@@ -1,7 +1,8 @@
 """Opening a backup: into a new node folder, or for a drill that changes nothing.
 
-A restored node must sign no height a second time. What its former self signed last is not known, so CometBFT's signer
-state begins at a height that the network had not reached: nothing is signed up to there.
+A restored node must sign no height a second time, and deal in no session a second time. What its former self did last
+is not known, so both begin at a height that the network had not reached: nothing is signed up to there, and no session
+is joined that was opened before it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from authnet_core.crypto.secp256k1 import Q, pub
 from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_core.json_text import NOT_JSON
 from authnet_runtime.config import NodeConfig, parse_node
+from authnet_runtime.genesis import chain_id
 from p2p_dkg.keystore.epochs import EpochFiles
 from p2p_dkg.keystore.files import make_folder, read_file, sync_folder, write_durably
 from p2p_dkg.keystore.nodekeys import NodeKeys, open_node_keys
 from p2p_dkg.keystore.sealing import Box
+from p2p_dkg.keystore.store import Keystore
 
 MARGIN = 10
 """Blocks: others may be ahead of who was asked, and a height is voted on before it is a block."""
@@ -94,6 +97,9 @@ def _complete(fresh: Path, opened: Opened, passphrase: bytes, signs_after: int) 
         # One that lies elsewhere is where its operator put it; a backup says not where to write.
         (fresh / secret).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(fresh / secret, passphrase + b"\n")
+    # A node that fetches all blocks anew would else count as born at the first one, and join what it dealt in before.
+    keystore = Keystore(fresh / "keeper", opened.keys, opened.summary.network_id)
+    keystore.bind_chain(opened.chain_id or chain_id(opened.summary.network_id), signs_after)
     state = {"height": str(signs_after), "round": _LAST_ROUND, "step": 3}
     write_durably(fresh / "cometbft/data/priv_validator_state.json", json.dumps(state, indent=2).encode())
 
