@@ -5,9 +5,8 @@ A block is made when transactions wait, or on demand. A keeper can lose its powe
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,19 +23,18 @@ from abci_app.readsock import block_note
 from abci_app.state import Block
 from authnet_core.errors import AuthnetError, Code, number
 from authnet_core.protocol.committee import Committee
-from authnet_core.protocol.dkg.messages import Message
-from authnet_core.protocol.views import EpochView, SessionView
+from authnet_core.protocol.views import SessionView
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.store import Keystore, open_keystore
-from p2p_dkg.network.directory import Directory
 from p2p_dkg.ports import AssignRequest
 from p2p_dkg.runner.assign import Assigner
 from p2p_dkg.runner.erasure import Eraser
 from p2p_dkg.runner.runner import Runner
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
+from tests.component.keeper.hub import Hub, HubMesh
 
 NETWORK, CHAIN = "test", "test-1"
 START_MS = 1_700_000_000_000
@@ -203,55 +201,6 @@ class Comet:
         if method != "header" or height not in self.chain.headers:
             raise AuthnetError(Code.BAD_PARAMS, "not found")
         return {"header": self.chain.headers[height]}
-
-
-class Hub:
-    """Carries messages between the keepers that are up."""
-
-    def __init__(self) -> None:
-        self.meshes: dict[int, HubMesh] = {}
-        self.drop: Callable[[int, int, Message], bool] = lambda sender, to, message: False
-
-
-class _HubHost:
-    peer_id = "hub"
-
-
-class HubMesh:
-    """What a keeper sees as its Mesh: everybody that is up and in a committee of both is reached."""
-
-    def __init__(self, hub: Hub, index: int, identity: str) -> None:
-        self._hub, self.index, self.identity = hub, index, identity
-        self.host = _HubHost()
-        self._directory = Directory()
-        self._inbox_in, self._inbox_out = trio.open_memory_channel[tuple[str, Message]](math.inf)
-        self._handler: Any = None
-
-    def handle_messages(self, handler: Any) -> None:
-        self._handler = handler
-
-    def set_committees(self, chain_id: str, committees: Sequence[EpochView]) -> None:
-        self._directory = Directory(chain_id, committees, self.identity)
-        self._hub.meshes[self.index] = self
-
-    def send(self, epoch: int, to: int, message: Message) -> None:
-        peer = self._directory.peers.get(self._directory.members(epoch).get(to, ""))
-        mesh = next((m for m in self._hub.meshes.values() if peer is not None and m.identity == peer.identity), None)
-        if mesh is not None and not self._hub.drop(self.index, mesh.index, message):
-            mesh._inbox_in.send_nowait((self.identity, message))
-
-    def send_all(self, epoch: int, message: Message) -> None:
-        for to in self._directory.members(epoch):
-            self.send(epoch, to, message)
-
-    def peers(self) -> list[dict[str, object]]:
-        return []
-
-    async def run(self) -> None:
-        async for sender, message in self._inbox_out:
-            peer = next((peer for peer in self._directory.peers.values() if peer.identity == sender), None)
-            if peer is not None:
-                await self._handler(peer, message)
 
 
 @dataclass
