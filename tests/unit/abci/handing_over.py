@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from abci_app import tables
+from abci_app import chunks, tables
 from abci_app.application import Application
 from abci_app.coverage import LOCAL
 from abci_app.restore import Answer, Applied, Offer, Offered
@@ -54,12 +53,17 @@ def hand_over(shelf: Shelf, to: Application, app_hash: bytes) -> Answer:
     return answer
 
 
+def entries_of(app: Application) -> dict[bytes, bytes]:
+    held = app.store.hold()
+    found = dict(chunks.entries(held))
+    held.close()
+    return found
+
+
 class Forged:
     """A shelf whose chunks a liar made: described well, but not what the chain has."""
 
     def __init__(self, height: int, made: list[bytes]) -> None:
-        from abci_app import chunks
-
         named = b"".join(chunks.chunk_hash(chunk) for chunk in made)
         self._made = made
         self._offer = Offer(height, chunks.FORMAT, len(made), chunks.snapshot_hash(height, named), named)
@@ -69,7 +73,3 @@ class Forged:
 
     def chunk(self, height: int, index: int) -> bytes:
         return self._made[index]
-
-
-def fresh(folder: Path) -> Application:
-    return Application(folder)

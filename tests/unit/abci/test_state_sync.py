@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from abci_app import chunks, coverage, tables
 from abci_app.application import Application
+from abci_app.dispatch import Dispatcher
 from abci_app.faults import RESTORE_POINTS, Faults
+from abci_app.pb.tendermint.abci import types_pb2 as pb
 from abci_app.readsock import ReadServer
 from abci_app.restore import Applied, Offer, Offered
-from abci_app.shelf import KEPT, Shelf
 from abci_app.state import Block
 from authnet_core.crypto import merkle
-from authnet_core.errors import AuthnetError
-from tests.unit.abci.handing_over import Forged, everything, hand_over, lived, shelf_of
+from tests.unit.abci.handing_over import Forged, entries_of, everything, hand_over, lived, shelf_of
 from tests.unit.abci.world import World, account
 
 Entries = dict[bytes, bytes]
@@ -56,13 +53,6 @@ def new(tmp_path: Path) -> Iterator[Application]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of two kilobytes: a small state has many."""
     monkeypatch.setattr(chunks, "CHUNK_BYTES", 2_048)
-
-
-def entries_of(app: Application) -> Entries:
-    held = app.store.hold()
-    found = dict(chunks.entries(held))
-    held.close()
-    return found
 
 
 def forged(world: World, change: Callable[[Entries], None]) -> Forged:
@@ -111,7 +101,8 @@ def test_a_restored_state_is_no_block_to_its_own_processes(tmp_path: Path, new: 
             closed = anyio.Event()
             closed.set()
             connection = SimpleNamespace(closed=closed)
-            return await ReadServer(app, group)._subscribe({}, connection)  # type: ignore[arg-type]
+            note: object = await ReadServer(app, group)._subscribe({}, connection)  # type: ignore[arg-type]
+        return note
 
     world = lived(World(tmp_path / "old"))
     with shelf_of(world.app) as shelf:
@@ -317,42 +308,6 @@ def test_genesis_after_a_half_restored_state_begins_from_nothing(old: World, tmp
         each.app.close()
 
 
-def test_states_are_taken_at_the_first_block_of_a_period(tmp_path: Path) -> None:
-    world = World(tmp_path / "app")
-    shelf = world.app.shelf = Shelf(world.app.store, 1_000)
-    world.block()
-    taken = []
-    for _ in range(60):
-        before = world.time_ms
-        world.block(step_ms=300)
-        shelf.wait()
-        if world.time_ms // 1_000 != before // 1_000:
-            taken.append(world.height)
-    assert [offer.height for offer in shelf.offers()] == taken[: -KEPT - 1 : -1]
-    assert shelf.chunk(taken[0], 0) == b""
-    assert shelf.chunk(taken[-1], 0) != b""
-    assert shelf.chunk(taken[-1], 1) == b""
-    world.app.close()
-
-
-def _entries_in(offer: Offer, shelf: Shelf, index: int) -> list[tuple[bytes, bytes]]:
-    return chunks.read(shelf.chunk(offer.height, index), b"", is_last=index + 1 == offer.chunks)
-
-
-def test_blocks_go_on_while_a_state_is_taken(tmp_path: Path, small: None) -> None:
-    """What is handed out is of the height it was taken at, whatever is written meanwhile."""
-    world = lived(World(tmp_path / "app"))
-    with shelf_of(world.app) as shelf:
-        before = entries_of(world.app)
-        for number in range(100, 110):
-            world.send(world.assign(1 + number % 5, account(number)))
-        offer = shelf.offers()[0]
-        whole = partial(_entries_in, offer)
-        found = [entry for i in range(offer.chunks) for entry in whole(shelf, i)]
-        assert dict(found) == before != entries_of(world.app)
-    world.app.close()
-
-
 def test_every_table_is_in_a_list() -> None:
     """A new table must say how it is handed over, or joining nodes lack it."""
     named = {value for name, value in vars(tables).items() if name.isupper() and isinstance(value, bytes)}
@@ -361,23 +316,28 @@ def test_every_table_is_in_a_list() -> None:
     assert len(listed) == len(set(listed))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from([b"k", b"r", b"s"]), st.binary(max_size=9), st.binary(max_size=200))))
-def test_chunks_give_back_what_they_were_made_of(made: list[tuple[bytes, bytes, bytes]]) -> None:
-    found = sorted({table + key: value for table, key, value in made}.items())
-    cut = [chunk for _, chunk in chunks.cut(iter(found))]
-    after, again = b"", []
-    for chunk in cut:
-        again += chunks.read(chunk, after, is_last=chunk is cut[-1])
-        after = again[-1][0]
-    assert again == found
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=100))
-def test_any_bytes_are_a_chunk_or_a_refusal(raw: bytes) -> None:
-    try:
-        found = chunks.read(raw, b"", is_last=True)
-    except AuthnetError:
-        return
-    assert b"".join(chunks.pack(*entry) for entry in found) == raw
+def test_abci_says_what_the_application_means(old: World, new: Application, small: None) -> None:
+    giving, taking = Dispatcher(old.app), Dispatcher(new)
+    with shelf_of(old.app) as shelf:
+        old.app.shelf = shelf
+        offer = giving.answer(pb.Request(list_snapshots=pb.RequestListSnapshots())).list_snapshots.snapshots[0]
+        offered = pb.RequestOfferSnapshot(snapshot=offer, app_hash=old.app.meta.app_hash)
+        verdict = taking.answer(pb.Request(offer_snapshot=offered)).offer_snapshot.result
+        assert verdict == pb.ResponseOfferSnapshot.ACCEPT
+        junk = pb.RequestApplySnapshotChunk(index=0, chunk=b"junk", sender="liar")
+        refused = taking.answer(pb.Request(apply_snapshot_chunk=junk)).apply_snapshot_chunk
+        assert refused.result == pb.ResponseApplySnapshotChunk.RETRY
+        assert (list(refused.refetch_chunks), list(refused.reject_senders)) == ([0], ["liar"])
+        for index in range(offer.chunks):
+            asked = pb.RequestLoadSnapshotChunk(height=offer.height, format=offer.format, chunk=index)
+            chunk = giving.answer(pb.Request(load_snapshot_chunk=asked)).load_snapshot_chunk.chunk
+            applied = pb.RequestApplySnapshotChunk(index=index, chunk=chunk, sender="peer")
+            taken = taking.answer(pb.Request(apply_snapshot_chunk=applied)).apply_snapshot_chunk
+            assert taken.result == pb.ResponseApplySnapshotChunk.ACCEPT
+        for height, form in ((offer.height + 1, 1), (offer.height, 2)):
+            asked = pb.RequestLoadSnapshotChunk(height=height, format=form, chunk=0)
+            assert giving.answer(pb.Request(load_snapshot_chunk=asked)).load_snapshot_chunk.chunk == b""
+    old.app.shelf = None
+    known = taking.answer(pb.Request(info=pb.RequestInfo())).info
+    assert (known.last_block_height, known.last_block_app_hash) == (old.height, old.app.meta.app_hash)
+    assert not giving.answer(pb.Request(list_snapshots=pb.RequestListSnapshots())).list_snapshots.snapshots
