@@ -86,6 +86,12 @@ def enckey_tx(world: World, node: int, member: int, epoch: int = 2, first: int =
     return world.tx(node, enckey=message, epoch=epoch)
 
 
+def events_of(finalized: Any) -> list[tuple[str, str]]:
+    """(epoch, phase) of a block's epoch_phase events."""
+    found = [dict(e.attributes) for e in finalized.all_events if e.type == "epoch_phase"]
+    return [(attributes["epoch"], attributes["phase"]) for attributes in found]
+
+
 def phase(world: World) -> str:
     """Of the hand-over under way, "" without one."""
     found = queries.answer(world.app.store, "/handover")
