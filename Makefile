@@ -16,10 +16,10 @@ NETWORK = $(if $(NODES),--nodes $(NODES)) $(if $(PORT),--base-port $(PORT))
 # Processes and tests import our packages often: compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench soak chaos sim fuzz abuse up down status clean
+.PHONY: help setup demo test check bench soak chaos sim sim-reshare fuzz abuse up down status clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: ## Python, Go and npm packages below this folder; a second run takes no time
 	@scripts/setup.sh
@@ -66,6 +66,9 @@ abuse: setup ## attacks at the doors of a local network beside logins: DIR=.loca
 
 sim: setup ## sweep the key generation simulator: SEEDS=10000 START=0; SEED=7 replays one
 	@$(PY) -m tests.sim.sweep --seeds $(SEEDS) --start $(START) $(if $(filter-out file default,$(origin SEED)),--seed $(SEED))
+
+sim-reshare: setup ## the same for resharings: SEEDS=1000 START=0; SEED=7 replays one
+	@$(PY) -m tests.sim.reshare.run --seeds $(SEEDS) --start $(START) $(if $(filter-out file default,$(origin SEED)),--seed $(SEED))
 
 clean: ## stop the local network and delete all that set-up and runs made
 	@if [ -x $(AUTHNET) ]; then $(AUTHNET) localnet down; fi

@@ -11,13 +11,14 @@ import sys
 
 import anyio
 
-from abci_app import server
+from abci_app import imports, server
 from abci_app.application import Application
 from abci_app.dispatch import Dispatcher
 from abci_app.execution import Finalized
 from abci_app.faults import Faults
 from abci_app.metrics import HEIGHT, count
 from abci_app.readsock import ReadServer
+from abci_app.shelf import Shelf
 from authnet_core.errors import ConfigError
 from authnet_runtime.config import NodeConfig, load_node
 from authnet_runtime.lifetime import Launch, parse_launch, wait_for_end
@@ -62,7 +63,9 @@ def main() -> None:
         setup("abci_app", config.toml.node.log_level)
         readers = allowed_readers(config)
         faults = Faults(os.environ.get("AUTHNET_FAIL_AT", ""))
-        app = Application(config.dir / "abci", faults)
+        app = Application(config.dir / "abci", faults, config.dir / imports.FILE)
+        app.shelf = Shelf(app.store, int(config.toml.cometbft.snapshot_s * 1_000))
+        app.shelf.take()
     except (ConfigError, ValueError) as error:
         sys.exit(f"abci_app: {error}")
     try:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from abci_app import imports, tables
 from abci_app import records as r
-from abci_app import tables
 from abci_app.execution import Executor, Finalized, Outcome, check_tx, compute_genesis_hash
 from abci_app.faults import Faults
 from abci_app.genesis import AppState, apply_genesis
+from abci_app.restore import Answer, Applied, Offer, Offered, Restorer
+from abci_app.shelf import Shelf
 from abci_app.state import Block, State
 from abci_app.store import Store
 from abci_app.transactions import Transactions
@@ -31,12 +33,15 @@ class InitialState:
     time_ms: int
     app_state: AppState
     validators: r.ValidatorSet
+    initial_height: int = 1
 
 
 class Application:
     """One replicated state machine on one LevelDB folder."""
 
-    def __init__(self, folder: Path, faults: Faults | None = None) -> None:
+    def __init__(self, folder: Path, faults: Faults | None = None, export: Path | None = None) -> None:
+        """`export`: the file that a genesis which goes on from another chain names."""
+        self._export = export or folder / imports.FILE
         self._faults = faults or Faults()
         self.store = Store(folder, self._faults)
         self._transactions = Transactions()
@@ -44,7 +49,13 @@ class Application:
         self._initial: InitialState | None = None
         self._finalized: Finalized | None = None
         self._check_state: State | None = None
+        self._restorer = Restorer(self.store)
+        self.shelf: Shelf | None = None
+        """States for nodes that join; None where nobody may have them."""
         self.on_commit: Callable[[Finalized], None] = lambda finalized: None
+        self._arm()
+
+    def _arm(self) -> None:
         genesis = self.store.get(tables.GENESIS)
         self._faults.armed = genesis is not None and genesis.dev
 
@@ -57,11 +68,13 @@ class Application:
     def _state_for(self, block: Block) -> State:
         """The committed state, or before the first Commit the one of genesis, with nothing above it."""
         state = State(self.store, block)
+        state.root = self.meta.app_hash
         if self.meta.height == 0:
             if self._initial is None:
                 raise AuthnetError(Code.UNAVAILABLE, "the chain has not been initialised")
             initial = self._initial
-            apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
+            if initial.app_state.imported is None:
+                apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
         return state
 
     # consensus connection
@@ -71,12 +84,21 @@ class Application:
         self._finalized = None
 
     def init_chain(self, initial: InitialState) -> bytes:
-        """Take genesis; return its app hash. Raises ConfigError for a genesis that can not work."""
-        state = State(self.store, Block(0, initial.time_ms))
-        apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
+        """Take genesis; return its app hash. Raises ConfigError for a genesis that can not work, EXPORT_INVALID."""
+        self._restorer.abandon()
+        self._initial = self._check_state = None
+        if self.store.is_staged:
+            self.store.drop_staged()
+        app_hash = self._begin(initial)
         self._initial = initial
         self._faults.armed = initial.app_state.dev
-        self._check_state = None
+        return app_hash
+
+    def _begin(self, initial: InitialState) -> bytes:
+        if initial.app_state.imported is not None:
+            return imports.stage(self.store, initial, self._export)
+        state = State(self.store, Block(0, initial.time_ms))
+        apply_genesis(state, initial.chain_id, initial.app_state, initial.validators)
         return compute_genesis_hash(state)
 
     def prepare_proposal(self, raws: Sequence[bytes], block: Block, max_bytes: int) -> list[bytes]:
@@ -102,8 +124,11 @@ class Application:
         if self._finalized is None:
             raise RuntimeError("Commit without FinalizeBlock")
         finalized, self._finalized = self._finalized, None
+        before_ms = self.meta.time_ms
         self.store.commit(finalized.pending)
         self._check_state = None
+        if self.shelf is not None:
+            self.shelf.on_commit(before_ms)
         self.on_commit(finalized)
         self._faults.reach("commit_before_reply")
 
@@ -119,5 +144,24 @@ class Application:
             return Outcome(refusal.code, refusal.message, b"", [])
         return Outcome(None, "", b"", [])
 
+    # snapshot connection
+
+    def offer_snapshot(self, offer: Offer, app_hash: bytes) -> Offered:
+        """Take a peer's offer of a state, or refuse it."""
+        verdict = self._restorer.offer(offer, app_hash)
+        if verdict is Offered.ACCEPT:
+            self._initial = self._finalized = self._check_state = None
+        return verdict
+
+    def apply_snapshot_chunk(self, index: int, chunk: bytes, sender: str) -> Answer:
+        """Take a chunk of the state on offer."""
+        answer = self._restorer.apply(index, chunk, sender)
+        if answer.verdict is Applied.ACCEPT and self.meta.height:
+            self._check_state = None
+            self._arm()
+        return answer
+
     def close(self) -> None:
+        if self.shelf is not None:
+            self.shelf.close()
         self.store.close()

@@ -20,18 +20,19 @@ from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.dkg import complaint, messages
 from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.wire.blame import Case
+from authnet_core.wire.tx import decode_signed
 
 _session_params = lru_cache(maxsize=64)(SessionParams)
 _judge = lru_cache(maxsize=64)(complaint.judge)
 
 
-def params_of(state: Reader, session: r.Session | r.Blame) -> SessionParams:
-    """The session's parameters as the protocol has them."""
+def params_of(state: Reader, session: r.Session | r.Blame, chain_id: str = "") -> SessionParams:
+    """The session's parameters as the protocol has them. `chain_id`: if it is not this chain's own."""
     genesis, epoch = state.get(tables.GENESIS), state.get(tables.epoch(session.epoch))
     if genesis is None or epoch is None:
         raise LookupError(f"the state lacks epoch {session.epoch}")
     return _session_params(
-        chain_id=genesis.chain_id,
+        chain_id=chain_id or genesis.chain_id,
         epoch=session.epoch,
         counter=session.counter,
         committee=Committee.of(epoch.n),
@@ -90,4 +91,6 @@ def case_of(state: Reader, record: r.Blame) -> Case:
     """What a conviction can be judged again from."""
     epoch = state.get(tables.epoch(record.epoch))
     identities = tuple(member.identity for member in epoch.members) if epoch is not None else ()
-    return Case(params_of(state, record), identities, record.deal, record.complain)
+    # A chain that began from another one's state keeps the other's convictions: what was signed names its chain.
+    chain_id = decode_signed(record.deal)[1].chain_id
+    return Case(params_of(state, record, chain_id), identities, record.deal, record.complain)

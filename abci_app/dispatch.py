@@ -14,14 +14,16 @@ import msgspec
 from abci_app import proofs, queries
 from abci_app import records as r
 from abci_app.application import APP_VERSION, Application, InitialState
+from abci_app.chunks import FORMAT
 from abci_app.events import Event
 from abci_app.execution import Outcome
 from abci_app.genesis import parse
 from abci_app.metrics import CHECKED, FINALIZE_SECONDS
 from abci_app.pb.tendermint.abci import types_pb2 as pb
-from abci_app.pb.tendermint.crypto import proof_pb2
+from abci_app.pb.tendermint.crypto import keys_pb2, proof_pb2
+from abci_app.restore import Offer
 from abci_app.state import Block
-from authnet_core.errors import AuthnetError, Code, ConfigError, number
+from authnet_core.errors import AuthnetError, Code, number
 from authnet_runtime.logs import get_logger
 
 CODESPACE = "authnet"
@@ -75,6 +77,10 @@ def _tx_result(outcome: Outcome) -> pb.ExecTxResult:
     )
 
 
+def _validator_update(key: bytes, power: int) -> pb.ValidatorUpdate:
+    return pb.ValidatorUpdate(pub_key=keys_pb2.PublicKey(ed25519=key), power=power)
+
+
 class Dispatcher:
     """Answers one request at a time."""
 
@@ -88,9 +94,9 @@ class Dispatcher:
             "query": self._query,
             "check_tx": self._check_tx,
             "commit": self._commit,
-            "list_snapshots": lambda _: pb.Response(list_snapshots=pb.ResponseListSnapshots()),
+            "list_snapshots": self._list_snapshots,
             "offer_snapshot": self._offer_snapshot,
-            "load_snapshot_chunk": lambda _: pb.Response(load_snapshot_chunk=pb.ResponseLoadSnapshotChunk()),
+            "load_snapshot_chunk": self._load_snapshot_chunk,
             "apply_snapshot_chunk": self._apply_snapshot_chunk,
             "prepare_proposal": self._prepare_proposal,
             "process_proposal": self._process_proposal,
@@ -174,9 +180,10 @@ class Dispatcher:
                 time_ms=request.time.seconds * 1_000 + request.time.nanos // 1_000_000,
                 app_state=parse(request.app_state_bytes),
                 validators=r.ValidatorSet(tuple(keys)),
+                initial_height=request.initial_height,
             )
             app_hash = self._app.init_chain(initial)
-        except ConfigError as error:
+        except AuthnetError as error:
             # CometBFT shows this text and stops: a genesis that can not work is the operator's to mend.
             return pb.Response(exception=pb.ResponseException(error=error.message))
         return pb.Response(init_chain=pb.ResponseInitChain(app_hash=app_hash))
@@ -207,6 +214,7 @@ class Dispatcher:
             events=_events(finalized.events),
             tx_results=[_tx_result(outcome) for outcome in finalized.outcomes],
             app_hash=finalized.pending.meta.app_hash,
+            validator_updates=[_validator_update(key, power) for key, power in finalized.validator_updates],
         )
         return pb.Response(finalize_block=result)
 
@@ -216,13 +224,38 @@ class Dispatcher:
 
     # snapshot connection
 
+    def _list_snapshots(self, request: pb.RequestListSnapshots) -> pb.Response:
+        shelf = self._app.shelf
+        found = [
+            pb.Snapshot(height=o.height, format=o.format, chunks=o.chunks, hash=o.hash, metadata=o.metadata)
+            for o in (shelf.offers() if shelf is not None else ())
+        ]
+        return pb.Response(list_snapshots=pb.ResponseListSnapshots(snapshots=found))
+
+    def _load_snapshot_chunk(self, request: pb.RequestLoadSnapshotChunk) -> pb.Response:
+        shelf = self._app.shelf
+        is_known = shelf is not None and request.format == FORMAT
+        chunk = shelf.chunk(request.height, request.chunk) if shelf is not None and is_known else b""
+        return pb.Response(load_snapshot_chunk=pb.ResponseLoadSnapshotChunk(chunk=chunk))
+
     def _offer_snapshot(self, request: pb.RequestOfferSnapshot) -> pb.Response:
-        verdict = pb.ResponseOfferSnapshot.REJECT
+        s = request.snapshot
+        offer = Offer(s.height, s.format, s.chunks, s.hash, s.metadata)
+        offered = self._app.offer_snapshot(offer, request.app_hash)
+        _log.info("snapshot.offered", height=offer.height, chunks=offer.chunks, verdict=offered.value)
+        verdict = offered.name
         return pb.Response(offer_snapshot=pb.ResponseOfferSnapshot(result=verdict))
 
     def _apply_snapshot_chunk(self, request: pb.RequestApplySnapshotChunk) -> pb.Response:
-        verdict = pb.ResponseApplySnapshotChunk.ABORT
-        return pb.Response(apply_snapshot_chunk=pb.ResponseApplySnapshotChunk(result=verdict))
+        answer = self._app.apply_snapshot_chunk(request.index, request.chunk, request.sender)
+        if answer.reason:
+            _log.warning("snapshot.refused", index=request.index, sender=request.sender, reason=answer.reason)
+        response = pb.ResponseApplySnapshotChunk(
+            result=answer.verdict.name,
+            refetch_chunks=answer.refetch,
+            reject_senders=answer.reject,
+        )
+        return pb.Response(apply_snapshot_chunk=response)
 
 
 def _refused(refusal: AuthnetError) -> pb.ResponseQuery:

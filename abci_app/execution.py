@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from abci_app import handover, replay, roots, session_flow
 from abci_app import records as r
-from abci_app import replay, session_flow
 from abci_app.events import Event
 from abci_app.faults import Faults
 from abci_app.handlers import HANDLERS
@@ -40,6 +40,8 @@ class Finalized:
     outcomes: list[Outcome]
     events: list[Event]
     pending: Pending
+    validator_updates: tuple[tuple[bytes, int], ...] = ()
+    """(ed25519 key, power); 0 takes one out."""
 
     @property
     def all_events(self) -> list[Event]:
@@ -55,7 +57,10 @@ class Finalized:
 def check_tx(state: State, tx: Tx, transactions: Transactions) -> None:
     """Raise Rejected if the rules refuse `tx` in this state."""
     check_envelope(state, tx, transactions)
-    HANDLERS[tx.kind].check(state, tx)
+    handler = HANDLERS.get(tx.kind)
+    if handler is None:
+        raise Rejected(Code.WRONG_PHASE, f"{tx.kind} is not served")
+    handler.check(state, tx)
 
 
 def run_tx(state: State, raw: bytes, transactions: Transactions) -> Outcome:
@@ -70,6 +75,11 @@ def run_tx(state: State, raw: bytes, transactions: Transactions) -> Outcome:
     return Outcome(None, "", data, events)
 
 
+def _start_clocks(state: State) -> None:
+    session_flow.start_clocks(state)
+    handover.start_clocks(state)
+
+
 class Executor:
     """Runs blocks over the committed state of `store`."""
 
@@ -79,7 +89,7 @@ class Executor:
     def select(self, state: State, raws: Sequence[bytes], max_bytes: int, max_txs: int) -> list[bytes]:
         """Those that still apply one after another, within the bounds. `state` is a scratch copy."""
         chosen: list[bytes] = []
-        session_flow.start_clocks(state)
+        _start_clocks(state)
         for raw in raws:
             # Each transaction costs a protobuf tag and a length in the block.
             cost = len(raw) + 6
@@ -95,14 +105,15 @@ class Executor:
     def finalize(self, state: State, raws: Sequence[bytes]) -> Finalized:
         """Run a block on `state`, which starts as the committed one plus genesis if nothing is committed yet."""
         self._faults.reach("finalize_begin")
-        session_flow.start_clocks(state)
+        _start_clocks(state)
         outcomes = [run_tx(state, raw, self._transactions) for raw in raws]
         self._faults.reach("finalize_transactions")
-        events = session_flow.advance(state)
+        events = session_flow.advance(state) + handover.advance(state)
         dropped = replay.close_block(state, self._store.seen_expiries())
+        roots.note(state, self._store.raw)
         pending = self._seal(state, dropped)
         self._faults.reach("finalize_end")
-        return Finalized(outcomes, events, pending)
+        return Finalized(outcomes, events, pending, state.validator_updates)
 
     def _seal(self, state: State, dropped: tuple[int, ...]) -> Pending:
         """Update the tree once for the whole block."""

@@ -17,6 +17,8 @@ POINTS: Final = (
     "commit_after_write",
     "commit_before_reply",
 )
+RESTORE_POINTS: Final = ("stage_begun", "stage_chunk", "stage_before_finish", "stage_after_finish")
+"""While a snapshot is put together. The chain is not known yet, so only a caller in the same process arms them."""
 
 
 class Faults:
@@ -24,8 +26,8 @@ class Faults:
 
     def __init__(self, wanted: str = "") -> None:
         name, _, times = wanted.partition(":")
-        if name and name not in POINTS:
-            raise ValueError(f"AUTHNET_FAIL_AT: unknown point {name!r}; one of {', '.join(POINTS)}")
+        if name and name not in POINTS + RESTORE_POINTS:
+            raise ValueError(f"AUTHNET_FAIL_AT: unknown point {name!r}; one of {', '.join(POINTS + RESTORE_POINTS)}")
         self._name = name
         self._left = int(times) if times else 1
         self.armed = False

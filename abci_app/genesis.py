@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from abci_app import records as r
 from abci_app import tables
+from abci_app.export_file import Header
 from abci_app.state import State
 from authnet_core.crypto.secp256k1 import is_point
 from authnet_core.errors import ConfigError
@@ -36,6 +37,10 @@ _BOUNDS: Mapping[str, tuple[int, int]] = {
     "account_keys": (1, 1_000),
     "block_complaints": (1, 64),
     "complaint_quota": _COUNT,
+    "handover_max_ms": (1_000, 366 * 86_400_000),
+    "reshares_in_flight": (1, 16),
+    "reshare_attempts": (1, 1_000),
+    "mask_reserve": (1, 1_000),
 }
 """Numbers outside of these make no chain that works: no key could be made, or one member could stop it."""
 
@@ -49,6 +54,8 @@ class AppState(msgspec.Struct, frozen=True):
     observers: tuple[str, ...]
     dev: bool = False
     params: dict[str, int] = {}
+    imported: Header | None = None
+    """The signed export that this chain goes on from; then `observers` is the committee in charge."""
 
 
 def parse(raw: bytes) -> AppState:

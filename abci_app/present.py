@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
+from abci_app import batch_records as b
 from abci_app import records as r
 from abci_app import tables
 from abci_app.bits import parties
 from abci_app.complaints import case_of
 from abci_app.pool import compute_reserve, get_pool
+from abci_app.readiness import get_next_counter
+from abci_app.reshare_blame import reason_of
 from abci_app.session_flow import expected_count
 from abci_app.state import Reader
 from abci_app.store import Snapshot
@@ -27,34 +31,6 @@ def status_view(snapshot: Snapshot, genesis: r.Genesis) -> v.StatusView:
         app_hash=snapshot.meta.app_hash.hex(),
         epoch=0 if current is None else current.epoch,
         observers=tuple(observer.hex() for observer in genesis.observers),
-    )
-
-
-def epoch_view(state: Reader, epoch: r.Epoch) -> v.EpochView:
-    members = []
-    for member in epoch.members:
-        keys = state.get(tables.enckeys(epoch.epoch, member.index))
-        view = v.MemberView(
-            index=member.index,
-            operator=member.operator,
-            identity=member.identity.hex(),
-            consensus=member.consensus.hex(),
-            peer_id=member.peer_id,
-            p2p_addr=member.p2p_addr,
-            comet_addr=member.comet_addr,
-            endpoint=member.endpoint,
-            service_key="" if keys is None else keys.service_key.hex(),
-        )
-        members.append(view)
-    return v.EpochView(
-        epoch=epoch.epoch,
-        n=epoch.n,
-        k=epoch.k,
-        t=epoch.t,
-        status=epoch.status,
-        members=tuple(members),
-        committee_hash=epoch.committee_hash.hex(),
-        serving_from_ms=epoch.serving_from_ms,
     )
 
 
@@ -141,17 +117,23 @@ def _verdict(case: blame.Case) -> blame.Verdict:
 
 
 def blame_view(state: Reader, record: r.Blame, with_evidence: bool) -> v.BlameView:
+    if record.reshare:
+        return _blame_view(record, reason_of(state, record), None)
     case = case_of(state, record)
     verdict = _verdict(case)
+    return _blame_view(record, verdict.reason, blame.to_json(case, verdict) if with_evidence else None)
+
+
+def _blame_view(record: r.Blame, reason: str, evidence: dict[str, Any] | None) -> v.BlameView:
     return v.BlameView(
         number=record.number,
         epoch=record.epoch,
         convict=record.convict,
         accuser=record.accuser,
         sid=record.sid.hex(),
-        reason=verdict.reason,
+        reason=reason,
         height=record.height,
-        evidence=blame.to_json(case, verdict) if with_evidence else None,
+        evidence=evidence,
     )
 
 
@@ -165,8 +147,8 @@ def retained_view(session: r.Session) -> v.RetainedView:
     )
 
 
-def assigned_key_view(state: Reader, index: int, key: r.Key) -> v.KeyView:
-    session = state.get(tables.session(key.sid))
+def assigned_key_view(index: int, key: r.Key, batch: b.Batch | None) -> v.KeyView:
+    """`batch`: of the epoch in charge."""
     return v.KeyView(
         index=index,
         curve=key.curve,
@@ -179,21 +161,22 @@ def assigned_key_view(state: Reader, index: int, key: r.Key) -> v.KeyView:
         account_id=key.account.hex(),
         assigned_ms=key.assigned_ms,
         upgraded=key.upgraded,
-        holders=parties(session.holders) if session is not None else (),
+        holders=parties(batch.holders) if batch is not None else (),
     )
 
 
-def free_key_view(index: int, pair: bytes, session: r.Session) -> v.KeyView:
+def unassigned_key_view(index: int, pair: bytes, batch: b.Batch, is_mask: bool) -> v.KeyView:
     return v.KeyView(
         index=index,
-        curve=session.curve,
+        curve=batch.curve,
         Y=pair[:33].hex(),
         N=pair[33:].hex(),
-        sid=session.sid.hex(),
-        position=index - session.first_index,
-        epoch=session.epoch,
-        free=True,
-        holders=parties(session.holders),
+        sid=batch.id.hex(),
+        position=index - batch.first_index,
+        epoch=batch.epoch,
+        free=not is_mask,
+        holders=parties(batch.holders),
+        mask=is_mask,
     )
 
 
@@ -213,16 +196,17 @@ def pool_view(state: Reader, curve: str) -> v.PoolView:
         low=params.pool_low,
         high=params.pool_high,
         reserved=compute_reserve(params, pool),
+        masks=pool.masked,
     )
 
 
 def enckeys_view(state: Reader, epoch: r.Epoch) -> v.EncKeysView:
-    keygen = state.get(tables.KEYGEN) or r.Keygen(0)
+    next_counter = get_next_counter(state, epoch.epoch)
     members = []
     for member in epoch.members:
         keys = state.get(tables.enckeys(epoch.epoch, member.index))
-        first = keygen.next_counter if keys is None else max(keys.first, keygen.next_counter)
+        first = next_counter if keys is None else max(keys.first, next_counter)
         last = first - 1 if keys is None else keys.last
         service_key = "" if keys is None else keys.service_key.hex()
         members.append(v.EncKeyView(index=member.index, first=first, last=last, service_key=service_key))
-    return v.EncKeysView(next_counter=keygen.next_counter, members=tuple(members))
+    return v.EncKeysView(next_counter=next_counter, members=tuple(members))

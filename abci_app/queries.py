@@ -12,26 +12,18 @@ from typing import Any
 
 import msgspec
 
-from abci_app import present, tables
+from abci_app import present, queries_epochs, queries_keys, queries_reshares, tables
 from abci_app import records as r
+from abci_app.query_parts import Absent, Found, parse_hex, parse_number, parse_page
 from abci_app.sessions import SECP256K1
 from abci_app.store import Snapshot, Store
 from authnet_core.crypto import smt
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol import views as v
 
-MAX_KEYS = 2_000
 MAX_SESSIONS = 500
 MAX_BLAME = 20
 _MAX_PATH = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A view and the tree keys it was read from."""
-
-    view: Any
-    keys: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +37,6 @@ class Answer:
     proofs: list[smt.Presence | smt.Absence] = field(default_factory=list)
 
 
-class Absent(Exception):
-    """Nothing there; `key` proves it."""
-
-    def __init__(self, code: Code, sentence: str, key: bytes) -> None:
-        super().__init__(sentence)
-        self.refusal = AuthnetError(code, sentence)
-        self.key = key
-
-
-def _hex(text: str, size: int, name: str) -> bytes:
-    try:
-        raw = bytes.fromhex(text) if text.isascii() and text == text.lower() else b""
-    except ValueError:
-        raw = b""
-    if len(raw) != size:
-        raise AuthnetError(Code.BAD_PARAMS, f"{name} must be {size} bytes of lowercase hex")
-    return raw
-
-
-def _number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise AuthnetError(Code.BAD_PARAMS, f"{name} must be a number")
-    return int(text)
-
-
 def _status(snapshot: Snapshot, arguments: list[str]) -> Found:
     genesis = snapshot.get(tables.GENESIS)
     if genesis is None:
@@ -80,29 +47,6 @@ def _status(snapshot: Snapshot, arguments: list[str]) -> Found:
 def _params(snapshot: Snapshot, arguments: list[str]) -> Found:
     params = snapshot.get(tables.PARAMS) or r.Params()
     return Found(v.ParamsView(values=msgspec.structs.asdict(params)), (tables.PARAMS.key,))
-
-
-def _epoch(snapshot: Snapshot, arguments: list[str]) -> Found:
-    if arguments[0] == "current":
-        current = snapshot.get(tables.CURRENT_EPOCH)
-        if current is None:
-            raise Absent(Code.NOT_FOUND, "no epoch has been observed yet", tables.CURRENT_EPOCH.key)
-        number = current.epoch
-    else:
-        number = _number(arguments[0], "epoch")
-    slot = tables.epoch(number)
-    epoch = snapshot.get(slot)
-    if epoch is None:
-        raise Absent(Code.NOT_FOUND, f"epoch {number} is unknown", slot.key)
-    return Found(present.epoch_view(snapshot, epoch), (tables.CURRENT_EPOCH.key, slot.key))
-
-
-def _enckeys(snapshot: Snapshot, arguments: list[str]) -> Found:
-    current = snapshot.get(tables.CURRENT_EPOCH)
-    epoch = None if current is None else snapshot.get(tables.epoch(current.epoch))
-    if epoch is None:
-        raise Absent(Code.NOT_FOUND, "no epoch has been observed yet", tables.CURRENT_EPOCH.key)
-    return Found(present.enckeys_view(snapshot, epoch))
 
 
 def _listed(snapshot: Snapshot, sids: Sequence[bytes]) -> list[r.Session]:
@@ -129,7 +73,7 @@ def _retained(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def _retained_page(snapshot: Snapshot, arguments: list[str]) -> Found:
-    first, limit = _page(arguments, MAX_SESSIONS)
+    first, limit = parse_page(arguments, MAX_SESSIONS)
     sids = (snapshot.get(tables.RETAINED_SESSIONS) or r.SessionList()).sids[first : first + limit]
     return Found([present.retained_view(s) for s in _listed(snapshot, sids)], (tables.RETAINED_SESSIONS.key,))
 
@@ -139,13 +83,6 @@ def _retained_count(snapshot: Snapshot, arguments: list[str]) -> Found:
         raise AuthnetError(Code.UNKNOWN_PATH, "no such path")
     sids = (snapshot.get(tables.RETAINED_SESSIONS) or r.SessionList()).sids
     return Found(len(sids), (tables.RETAINED_SESSIONS.key,))
-
-
-def _page(arguments: list[str], most: int) -> tuple[int, int]:
-    first, limit = _number(arguments[0], "first"), _number(arguments[1], "limit")
-    if not 1 <= limit <= most:
-        raise AuthnetError(Code.BAD_PARAMS, f"limit must be 1 to {most}")
-    return first, limit
 
 
 def _blame_range(snapshot: Snapshot, first: int, limit: int) -> Found:
@@ -161,11 +98,11 @@ def _blame_newest(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def _blame_page(snapshot: Snapshot, arguments: list[str]) -> Found:
-    return _blame_range(snapshot, *_page(arguments, MAX_BLAME))
+    return _blame_range(snapshot, *parse_page(arguments, MAX_BLAME))
 
 
 def _blame(snapshot: Snapshot, arguments: list[str]) -> Found:
-    slot = tables.blame(_number(arguments[0], "number"))
+    slot = tables.blame(parse_number(arguments[0], "number"))
     record = snapshot.get(slot)
     if record is None:
         raise Absent(Code.NOT_FOUND, "no such conviction", slot.key)
@@ -173,7 +110,7 @@ def _blame(snapshot: Snapshot, arguments: list[str]) -> Found:
 
 
 def _session(snapshot: Snapshot, arguments: list[str]) -> Found:
-    slot = tables.session(_hex(arguments[0], 32, "sid"))
+    slot = tables.session(parse_hex(arguments[0], 32, "sid"))
     session = snapshot.get(slot)
     if session is None:
         raise Absent(Code.UNKNOWN_SESSION, "no such session", slot.key)
@@ -198,90 +135,34 @@ def _verifier(snapshot: Snapshot, arguments: list[str]) -> Found:
     return Found(present.verifier_view(record), (slot.key,))
 
 
-def _account(snapshot: Snapshot, arguments: list[str]) -> Found:
-    name, _, question = arguments[0].partition("?")
-    account_id = _hex(name, 32, "account id")
-    curve = question.removeprefix("curve=") if question else SECP256K1
-    if curve != SECP256K1:
-        raise AuthnetError(Code.UNSUPPORTED_CURVE, "accounts have keys on secp256k1 only")
-    slot = tables.account(account_id)
-    account = snapshot.get(slot)
-    if account is None:
-        raise Absent(Code.ACCOUNT_NOT_FOUND, "the account has no key yet", slot.key)
-    keys = [(index, snapshot.get(tables.key(index))) for of, index in account.keys if of == curve]
-    view = v.AccountView(
-        account_id=account_id.hex(),
-        keys=tuple(present.assigned_key_view(snapshot, index, key) for index, key in keys if key is not None),
-    )
-    return Found(view, (slot.key, *(tables.key(index).key for index, _ in keys)))
-
-
-def _session_of(snapshot: Snapshot, index: int) -> r.Session | None:
-    sid = snapshot.last_before(tables.SESSION_STARTS, tables.session_start(index))
-    return None if sid is None else snapshot.get(tables.session(sid))
-
-
-def _key_view(snapshot: Snapshot, index: int) -> v.KeyView:
-    slot = tables.key(index)
-    key = snapshot.get(slot)
-    if key is not None:
-        return present.assigned_key_view(snapshot, index, key)
-    pair, session = snapshot.bulk(tables.pool_key(index)), _session_of(snapshot, index)
-    if pair is None or session is None:
-        raise Absent(Code.NOT_FOUND, f"no key {index}", slot.key)
-    return present.free_key_view(index, pair, session)
-
-
-def _key(snapshot: Snapshot, arguments: list[str]) -> Found:
-    index = _number(arguments[0], "key index")
-    return Found(_key_view(snapshot, index), (tables.key(index).key,))
-
-
-def _key_by_pub(snapshot: Snapshot, arguments: list[str]) -> Found:
-    raw = snapshot.bulk(tables.key_by_pub(_hex(arguments[0], 33, "Y")))
-    if raw is None:
-        raise AuthnetError(Code.NOT_FOUND, "no key has this public key")
-    return Found(_key_view(snapshot, int.from_bytes(raw, "big")))
-
-
-def _keys(snapshot: Snapshot, arguments: list[str]) -> Found:
-    first, limit = _page(arguments, MAX_KEYS)
-    found: list[v.KeyView] = []
-    session: r.Session | None = None
-    bounds = tables.pool_key(first), tables.pool_key(first + limit)
-    for raw_index, pair in snapshot.between(*bounds):
-        index = int.from_bytes(raw_index[1:], "big")
-        key = snapshot.get(tables.key(index))
-        if key is not None:
-            found.append(present.assigned_key_view(snapshot, index, key))
-            continue
-        if session is None or not session.first_index <= index < session.first_index + session.count:
-            session = _session_of(snapshot, index)
-        if session is not None:
-            found.append(present.free_key_view(index, pair, session))
-    return Found(found)
-
-
 Resolver = Callable[[Snapshot, list[str]], Found]
 _ROUTES: Mapping[tuple[str, int], Resolver] = {
     ("status", 0): _status,
     ("params", 0): _params,
-    ("epoch", 1): _epoch,
-    ("enckeys", 0): _enckeys,
+    ("epoch", 1): queries_epochs.find_epoch,
+    ("enckeys", 0): queries_epochs.find_enckeys,
+    ("enckeys", 1): queries_epochs.find_enckeys,
+    ("handover", 0): queries_epochs.find_handover,
+    ("handovers", 0): queries_epochs.find_ended,
     ("sessions", 0): _sessions,
     ("session", 1): _session,
     ("pool", 0): _pool,
     ("verifiers", 0): _verifiers,
     ("verifier", 1): _verifier,
-    ("account", 1): _account,
-    ("key", 1): _key,
-    ("keys", 2): _keys,
+    ("account", 1): queries_keys.find_account,
+    ("key", 1): queries_keys.find_key,
+    ("keys", 2): queries_keys.find_keys,
+    ("batch", 2): queries_keys.find_batch,
+    ("batches", 3): queries_keys.find_batches,
+    ("reshares", 0): queries_reshares.find_open,
+    ("reshare", 1): queries_reshares.find_reshare,
     ("blame", 0): _blame_newest,
     ("blame", 1): _blame,
     ("blame", 2): _blame_page,
 }
 _NESTED: Mapping[tuple[str, str, int], Resolver] = {
-    ("key", "by-pub", 1): _key_by_pub,
+    ("key", "by-pub", 1): queries_keys.find_by_pub,
+    ("reshares", "retained", 2): queries_reshares.find_retained,
     ("sessions", "retained", 0): _retained,
     ("sessions", "retained", 1): _retained_count,
     ("sessions", "retained", 2): _retained_page,

@@ -51,7 +51,7 @@ def require_observe(state: State, epoch: int, member: int) -> None:
 def require_complaint(state: State, epoch: int, member: int) -> None:
     """Raise Rejected unless the member may complain once more, in this block and in its window."""
     params = state.need(tables.PARAMS)
-    if state.complaints[member] >= params.block_complaints:
+    if state.complaints[epoch, member] >= params.block_complaints:
         raise Rejected(Code.BUSY, f"a member may complain {params.block_complaints} times in a block")
     quota = get_quota(state, epoch, member)
     _require(state, quota, quota.complaints < params.complaint_quota)

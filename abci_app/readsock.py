@@ -6,6 +6,7 @@ not keep up loses the oldest ones.
 
 from __future__ import annotations
 
+import base64
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from abci_app import proofs, queries
+from abci_app import journal, proofs, queries
 from abci_app.application import Application
 from abci_app.execution import Finalized
+from abci_app.exports import ExportDesk
 from authnet_core.errors import AuthnetError, Code, DecodeError
 from authnet_runtime import metrics, rpc
 from authnet_runtime.rpc import Connection
@@ -79,6 +81,7 @@ class ReadServer:
     def __init__(self, app: Application, group: TaskGroup) -> None:
         self._app, self._group = app, group
         self._subscribers: list[Subscriber] = []
+        self._exports = ExportDesk(app.store, app.shelf)
 
     def on_commit(self, finalized: Finalized) -> None:
         """Tell the subscribers."""
@@ -90,7 +93,15 @@ class ReadServer:
 
     async def serve(self, path: Path, readers: frozenset[int]) -> None:
         """Serve the users `readers` until cancelled."""
-        methods = {"query": self._query, "subscribe": self._subscribe, "metrics": self._metrics}
+        methods = {
+            "query": self._query,
+            "subscribe": self._subscribe,
+            "metrics": self._metrics,
+            "export_heights": self._export_heights,
+            "export": self._export,
+            "export_chunk": self._export_chunk,
+            "journal": self._journal,
+        }
         await rpc.serve(path, methods, peers=readers)
 
     async def _query(self, params: dict[str, Any], connection: Connection) -> Any:
@@ -111,7 +122,8 @@ class ReadServer:
         self._subscribers.append(subscriber)
         self._group.start_soon(self._follow, subscriber)
         meta = self._app.meta
-        if meta.height == 0:
+        # A state that was handed over has no block time of its own: the next block, which is on its way, has one.
+        if meta.height == 0 or meta.time_ms == 0:
             return None
         return {"height": meta.height, "time_ms": meta.time_ms, "app_hash": meta.app_hash.hex(), "events": []}
 
@@ -123,3 +135,23 @@ class ReadServer:
 
     async def _metrics(self, params: dict[str, Any], connection: Connection) -> Any:
         return metrics.render()
+
+    async def _export_heights(self, params: dict[str, Any], connection: Connection) -> Any:
+        return self._exports.heights()
+
+    async def _export(self, params: dict[str, Any], connection: Connection) -> Any:
+        return await self._exports.header(_whole(params, "height"))
+
+    async def _export_chunk(self, params: dict[str, Any], connection: Connection) -> Any:
+        export = await self._exports.get(_whole(params, "height"))
+        return base64.b64encode(export.chunk(_whole(params, "index"))).decode()
+
+    async def _journal(self, params: dict[str, Any], connection: Connection) -> Any:
+        return journal.read(self._app.store, _whole(params, "first"))
+
+
+def _whole(params: dict[str, Any], name: str) -> int:
+    number = params.get(name)
+    if type(number) is not int or not 0 <= number < 2**63:
+        raise AuthnetError(Code.BAD_PARAMS, f"{name} must be a whole number")
+    return number

@@ -41,6 +41,17 @@ class Params(Record, frozen=True):
     t_open_ms: int = 3_000
     block_complaints: int = 2
     complaint_quota: int = 32
+    join_wait_ms: int = 30_000
+    handover_max_ms: int = 86_400_000
+    t_d_ms: int = 2_000
+    t_test_ms: int = 2_000
+    t_ack_ms: int = 5_000
+    t_ready_ms: int = 10_000
+    reshares_in_flight: int = 4
+    reshare_attempts: int = 8
+    serve_delay_ms: int = 60_000
+    grace_ms: int = 180_000
+    mask_reserve: int = 16
 
 
 class Genesis(Record, frozen=True):
@@ -80,7 +91,17 @@ class Epoch(Record, frozen=True):
     committee_hash: bytes
     record_hash: bytes
     status: str
+    """next, serving (in charge), retired, aborted."""
     serving_from_ms: int
+    previous: int = 0
+    """The epoch it took over from, 0 for the first."""
+    serving_until_ms: int = 0
+    grace_ends_ms: int = 0
+    """Both 0 while it is in charge."""
+    erased: int = 0
+    """Members that erased its shares."""
+    called_off: bool = False
+    """The registry called it off when it was in charge already: what comes next there names an epoch before it."""
 
 
 class CurrentEpoch(Record, frozen=True):
@@ -222,6 +243,8 @@ class Blame(Record, frozen=True):
     eks: tuple[bytes, ...]
     deal: bytes
     complain: bytes
+    reshare: bytes = b""
+    """A `ReshareCase` if it was in a resharing: `sid` is its rid then, `accuser` of the other committee, or 0."""
 
 
 class SessionList(Record, frozen=True):
@@ -236,6 +259,8 @@ class PoolBatch(Record, frozen=True):
     first_index: int
     held_by_all: bool
     spans: tuple[tuple[int, int], ...]
+    moved: bool = False
+    """The former committee holds them too."""
 
     @property
     def free(self) -> int:
@@ -243,7 +268,7 @@ class PoolBatch(Record, frozen=True):
 
 
 class Pool(Record, frozen=True):
-    """Keys of one curve. `made` counts keys on chain, `next_index` all indices given out at FINAL."""
+    """Keys of one curve. `made` counts keys on chain, `masked` those of them that are no one's, ever."""
 
     curve: str
     made: int = 0
@@ -251,16 +276,18 @@ class Pool(Record, frozen=True):
     reserved_total: int = 0
     filling: bool = False
     batches: tuple[PoolBatch, ...] = ()
+    masked: int = 0
 
     @property
     def free(self) -> int:
-        return self.made - self.assigned
+        return self.made - self.assigned - self.masked
 
 
 class Indices(Record, frozen=True):
     """The key index that the next final session starts at; one numbering for all curves."""
 
     next_index: int = 0
+    batches: int = 0
 
 
 class Key(Record, frozen=True):

@@ -11,7 +11,7 @@ from collections import Counter
 
 from msgspec.structs import replace
 
-from abci_app import dealers, fallbacks, tables
+from abci_app import batches, dealers, fallbacks, reshare_sweep, tables
 from abci_app import records as r
 from abci_app.bits import bit, parties
 from abci_app.events import Event, event
@@ -32,6 +32,9 @@ from abci_app.sessions import (
 )
 from abci_app.state import State
 from authnet_core.protocol.dkg.strings import session_id
+
+MAX_BATCH = 3_840
+"""Most keys of a session: a complaint in their resharing carries 32 bytes of each, and must fit a transaction."""
 
 
 def start_clocks(state: State) -> None:
@@ -60,6 +63,7 @@ def advance(state: State) -> list[Event]:
     for sid in state.need(tables.OPEN_SESSIONS).sids:
         events += _advance_one(state, state.need(tables.session(sid)))
     _expire_retained(state)
+    reshare_sweep.step(state)
     return events + _start_if_needed(state)
 
 
@@ -146,7 +150,9 @@ def _finish(state: State, session: r.Session) -> r.Session:
         final_height=state.block.height,
         final_ms=state.block.time_ms,
     )
-    return reserve_indices(state, session)
+    session = reserve_indices(state, session)
+    batches.create(state, session)
+    return session
 
 
 def _time_out(state: State, session: r.Session) -> r.Session:
@@ -217,7 +223,7 @@ def _update_filling(state: State) -> bool:
 def _start_if_needed(state: State) -> list[Event]:
     """START: made by the state machine itself, at most one in a block."""
     epoch = get_current_epoch(state)
-    if epoch is None or not _update_filling(state) or not dealers.may_start(state, epoch):
+    if epoch is None or not _update_filling(state) or not dealers.may_start(state, epoch) or _is_frozen(state):
         return []
     params = state.need(tables.PARAMS)
     if len(state.need(tables.OPEN_SESSIONS).sids) >= params.sessions_in_flight:
@@ -238,6 +244,12 @@ def _start_if_needed(state: State) -> list[Event]:
     return []
 
 
+def _is_frozen(state: State) -> bool:
+    """At the end of a hand-over nothing new is begun, so that its last keys can move."""
+    handover = state.get(tables.HANDOVER)
+    return handover is not None and handover.frozen
+
+
 def _key_of(state: State, epoch: r.Epoch, member: int, counter: int) -> bytes:
     known = state.get(tables.enckeys(epoch.epoch, member))
     return b"" if known is None else known.key_at(counter)
@@ -247,7 +259,7 @@ def _start(state: State, epoch: r.Epoch, eks: tuple[bytes, ...]) -> Event:
     params, keygen = state.need(tables.PARAMS), state.need(tables.KEYGEN)
     opened = state.need(tables.OPEN_SESSIONS).sids
     is_first = state.need(tables.INDICES).next_index == 0 and not opened
-    rows = params.first_rows if is_first else params.rows
+    rows = min(params.first_rows if is_first else params.rows, MAX_BATCH // (epoch.n - epoch.k + 1))
     chain_id = state.need(tables.GENESIS).chain_id
     sid = session_id(chain_id, epoch.epoch, epoch.committee_hash, SECP256K1, keygen.next_counter, rows, eks)
     left_out = dealers.take_left_out(state, epoch)

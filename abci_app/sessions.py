@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from abci_app import batches, tables
 from abci_app import records as r
-from abci_app import tables
 from abci_app.bits import bit
 from abci_app.members import get_party
 from abci_app.pool import set_held_by_all
@@ -83,8 +83,9 @@ def add_holder(state: State, session: r.Session, member: int) -> None:
     """Count `member` among the holders; when all hold, the session's keys are assigned first."""
     session = replace(session, holders=session.holders | bit(member))
     state.put(tables.session(session.sid), session)
+    batches.add_holder(state, session.epoch, session.first_index, member)
     if is_held_by_all(session):
-        set_held_by_all(state, session)
+        set_held_by_all(state, session.curve, session.first_index)
         without(state, tables.RETAINED_SESSIONS, session.sid)
         state.delete(tables.dealt(session.sid))
 

@@ -62,8 +62,12 @@ class State:
         self.changes: dict[bytes, Record | None] = {}
         self.bulk_changes: dict[bytes, bytes | None] = {}
         self.remembered: dict[int, dict[bytes, None]] = {}
-        self.complaints: Counter[int] = Counter()
-        """COMPLAINs per member in this block. It ends with the block, so it is no part of what is hashed."""
+        self.root = b""
+        """App hash before this block; set by who builds the state for one."""
+        self.validator_updates: tuple[tuple[bytes, int], ...] = ()
+        """(ed25519 key, power) that this block tells CometBFT, by key; 0 takes one out."""
+        self.complaints: Counter[tuple[int, int]] = Counter()
+        """Complaints per (epoch, member) in this block. It ends with the block, so it is no part of what is hashed."""
 
     def get(self, slot: Slot[R]) -> R | None:
         if slot.key in self.changes:

@@ -1,6 +1,7 @@
 """The committed state in LevelDB: one synced batch per Commit, snapshots of the last heights for queries.
 
-Touches: the LevelDB folder. Only Commit writes.
+Touches: the LevelDB folder. Only Commit writes, and before the first Commit whoever stages a state that came from
+elsewhere (restore.py, imports.py). What is staged is of no use until it is finished or a block is committed on it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 import plyvel
 
+from abci_app import journal, tables
 from abci_app import records as r
-from abci_app import tables
 from abci_app.faults import Faults
 from abci_app.state import decode, encode
 from abci_app.tables import Slot
@@ -42,7 +43,13 @@ class Snapshot:
 
     def __init__(self, source: _Readable, meta: r.Meta) -> None:
         self._source = source
+        self._uses = 1
         self.meta = meta
+
+    def retain(self) -> Snapshot:
+        """One more user, who closes it too."""
+        self._uses += 1
+        return self
 
     def get(self, slot: Slot[R]) -> R | None:
         raw = self.raw(slot.key)
@@ -69,13 +76,14 @@ class Snapshot:
         return self._source.iterator(start=first, stop=last)
 
     def last_before(self, prefix: bytes, key: bytes) -> bytes | None:
-        """Value of the greatest bulk key in [prefix, key]."""
-        for _, value in self._source.iterator(start=prefix, stop=key, include_stop=True, reverse=True):
-            return value
+        """The greatest bulk key in [prefix, key]."""
+        for found, _ in self._source.iterator(start=prefix, stop=key, include_stop=True, reverse=True):
+            return found
         return None
 
     def close(self) -> None:
-        if hasattr(self._source, "close"):
+        self._uses -= 1
+        if not self._uses and hasattr(self._source, "close"):
             self._source.close()
 
 
@@ -98,12 +106,26 @@ class Store:
     def __init__(self, folder: Path, faults: Faults) -> None:
         self._db = _open(folder)
         self._faults = faults
-        raw = self._db.get(tables.META)
-        self.meta = decode(raw, r.Meta) if raw is not None else EMPTY
         self._nodes: dict[int, bytes | None] = {}
         self._values: dict[bytes, r.Record | None] = {}
-        self._seen = self._load_seen()
         self._snapshots: dict[int, Snapshot] = {}
+        self.is_staged = False
+        """Whether a state lies here that no block was committed on yet."""
+        if self._db.get(tables.STAGED) is not None:
+            # The process died on the way: what it had is not known to be anything.
+            self.drop_staged()
+        else:
+            self._load()
+
+    def _load(self) -> None:
+        """Read what is committed; forget what was remembered of something else."""
+        raw = self._db.get(tables.META)
+        self.meta = decode(raw, r.Meta) if raw is not None else EMPTY
+        self._nodes.clear()
+        self._values.clear()
+        self._seen = self._load_seen()
+        while self._snapshots:
+            self._snapshots.popitem()[1].close()
         self._keep_snapshot()
 
     def _load_seen(self) -> dict[int, dict[bytes, None]]:
@@ -133,6 +155,11 @@ class Store:
         if len(self._values) >= _CACHED_VALUES:
             self._values.clear()
         self._values[key] = record
+
+    def raw(self, tree_key: bytes) -> bytes | None:
+        """The committed bytes under a key of the tree."""
+        found: bytes | None = self._db.get(tables.value(tree_key))
+        return found
 
     def bulk(self, key: bytes) -> bytes | None:
         found: bytes | None = self._db.get(key)
@@ -164,7 +191,13 @@ class Store:
                 _write(batch, tables.node(position), node)
             for key, value in pending.bulk.items():
                 _write(batch, key, value)
-            batch.put(tables.META, encode(pending.meta))
+            meta = pending.meta
+            for key, value in journal.entries(meta.height, meta.app_hash, pending.values, pending.bulk).items():
+                _write(batch, key, value)
+            batch.put(tables.META, encode(meta))
+            if self.is_staged:
+                batch.delete(tables.STAGED)
+        self.is_staged = False
         self._faults.reach("commit_after_write")
         self._absorb(pending)
         self._keep_snapshot()
@@ -187,12 +220,74 @@ class Store:
         while len(self._snapshots) > KEPT_SNAPSHOTS:
             self._snapshots.pop(min(self._snapshots)).close()
 
+    # a state that comes from elsewhere
+
+    def begin_staging(self) -> None:
+        """Make room for a state from elsewhere. Only where no block was ever committed."""
+        if self.meta.height:
+            raise RuntimeError("a state that grew here is never replaced")
+        self.drop_staged()
+        self._db.put(tables.STAGED, b"", sync=True)
+        self.is_staged = True
+        self._faults.reach("stage_begun")
+
+    def stage(self, values: Mapping[bytes, bytes], bulk: Mapping[bytes, bytes]) -> None:
+        """Add values of the tree, and entries beside it."""
+        _, nodes = smt.update(self.node, values)
+        self._values.clear()
+        with self._db.write_batch() as batch:
+            for key, value in values.items():
+                batch.put(tables.value(key), value)
+            for position, node in nodes.items():
+                _write(batch, tables.node(position), node)
+            for key, value in bulk.items():
+                batch.put(key, value)
+        for position, node in nodes.items():
+            if position < _CACHED_POSITIONS:
+                self._nodes[position] = node
+        self._faults.reach("stage_chunk")
+
+    def staged(self) -> Snapshot:
+        """What is staged so far, with its root. The caller closes it."""
+        root = smt.node_hash(self.node(1))
+        return Snapshot(self._db.snapshot(), r.Meta(0, 0, root, 0))
+
+    def finish_staging(self, meta: r.Meta) -> None:
+        """What is staged is the committed state of `meta.height` from now on."""
+        self._faults.reach("stage_before_finish")
+        with self._db.write_batch(sync=True, transaction=True) as batch:
+            batch.put(tables.META, encode(meta))
+            batch.delete(tables.STAGED)
+        self._faults.reach("stage_after_finish")
+        self.is_staged = False
+        self._load()
+
+    def drop_staged(self) -> None:
+        """Remove every entry; the mark goes last, so that a crash here drops again."""
+        while keys := [key for key, _ in zip(self._db.iterator(include_value=False), range(10_000), strict=False)]:
+            rest = [key for key in keys if key != tables.STAGED]
+            with self._db.write_batch(sync=not rest) as batch:
+                for key in rest or keys:
+                    batch.delete(key)
+        self.is_staged = False
+        self._load()
+
+    # reading
+
+    def hold(self) -> Snapshot:
+        """The newest state for as long as the caller wants it; the caller closes it."""
+        return Snapshot(self._db.snapshot(), self.meta)
+
     def newest(self) -> Snapshot:
         return self._snapshots[self.meta.height]
 
     def at(self, height: int) -> Snapshot | None:
         """The state as of `height`, if it is still kept."""
         return self._snapshots.get(height)
+
+    def heights(self) -> list[int]:
+        """Heights whose state is still kept."""
+        return list(self._snapshots)
 
     def close(self) -> None:
         for snapshot in self._snapshots.values():

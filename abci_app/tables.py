@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
 
+from abci_app import batch_records as b
 from abci_app import records as r
+from abci_app import records_handover as rh
 
 R = TypeVar("R", bound=r.Record)
 
@@ -38,6 +40,11 @@ RECENT_SESSIONS = Slot(b"sessions/recent", r.SessionList)
 RETAINED_SESSIONS = Slot(b"sessions/retained", r.SessionList)
 BLAME_COUNT = Slot(b"blames", r.BlameCount)
 VERIFIER_NAMES = Slot(b"verifiers", r.Names)
+MOVING = Slot(b"moving", b.Moving)
+SWEEPS = Slot(b"sweeps", b.Sweeps)
+HANDOVER = Slot(b"handover", rh.Handover)
+ENDED_HANDOVERS = Slot(b"handovers", rh.EndedList)
+ROOTS = Slot(b"roots", rh.Roots)
 
 
 def epoch(number: int) -> Slot[r.Epoch]:
@@ -54,6 +61,26 @@ def session(sid: bytes) -> Slot[r.Session]:
 
 def dealt(sid: bytes) -> Slot[r.Dealt]:
     return Slot(b"dealt/" + sid, r.Dealt)
+
+
+def batch(of_epoch: int, first_index: int) -> Slot[b.Batch]:
+    return Slot(b"batch/" + _be(of_epoch) + _be(first_index), b.Batch)
+
+
+def masks(first_index: int) -> Slot[b.Masks]:
+    return Slot(b"masks/" + _be(first_index), b.Masks)
+
+
+def reshare(rid: bytes) -> Slot[b.Reshare]:
+    return Slot(b"reshare/" + rid, b.Reshare)
+
+
+def reshare_signed(rid: bytes) -> Slot[b.ReshareSigned]:
+    return Slot(b"redealt/" + rid, b.ReshareSigned)
+
+
+def short(of_epoch: int) -> Slot[b.Short]:
+    return Slot(b"short/" + _be(of_epoch), b.Short)
 
 
 def convicts(of_epoch: int) -> Slot[r.Convicts]:
@@ -110,6 +137,10 @@ POOL_KEYS = b"k"
 KEYS_BY_PUB = b"y"
 SESSION_STARTS = b"x"
 REPLAY_IDS = b"r"
+KEY_PATHS = b"p"
+JOURNAL = b"j"
+STAGED = b"i"
+"""There while a state is being put together and no block of it is committed: else it is nobody's."""
 
 
 def node(position: int) -> bytes:
@@ -124,6 +155,16 @@ def value(tree_key: bytes) -> bytes:
 def pool_key(index: int) -> bytes:
     """Y || N of a generated key, 66 bytes."""
     return POOL_KEYS + _be(index)
+
+
+def key_path(first_index: int) -> bytes:
+    """Audit path of the chunk of keys that starts at this index, 32 bytes a step; absent when it has no step."""
+    return KEY_PATHS + _be(first_index)
+
+
+def journal(height: int) -> bytes:
+    """What a block changed (abci_app/journal.py). Of this node alone, under no hash."""
+    return JOURNAL + _be(height)
 
 
 def key_by_pub(y: bytes) -> bytes:

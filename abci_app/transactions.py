@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from abci_app import tables
-from abci_app.members import get_membership
+from abci_app.members import check_membership
 from abci_app.state import State
 from authnet_core.errors import Code, DecodeError, Rejected
 from authnet_core.wire.authnet_pb2 import SignedTx, TxBody
@@ -113,10 +113,7 @@ def check_envelope(state: State, tx: Tx, transactions: Transactions) -> None:
         raise Rejected(Code.EXPIRED, f"expired at height {tx.expiry}")
     if tx.expiry > state.block.height + window:
         raise Rejected(Code.EXPIRY_TOO_FAR, f"may expire at most {window} heights ahead")
-    membership = get_membership(state)
-    if tx.epoch != membership.epoch:
-        raise Rejected(Code.WRONG_EPOCH, f"the current epoch is {membership.epoch}")
-    membership.index_of(tx.signer)
+    check_membership(state, tx.kind, tx.epoch, tx.signer)
     if state.is_seen(tx.expiry, tx.replay_id):
         raise Rejected(Code.SEEN_BEFORE, "this transaction is on chain already")
     if not transactions.is_signed(tx):

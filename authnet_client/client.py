@@ -9,8 +9,10 @@ Nothing here logs, and no secret is in an exception or a repr.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import anyio
@@ -27,7 +29,13 @@ from authnet_core.errors import AuthnetError, Code
 
 TIMEOUT_S = 20.0
 COMMITTEE_S = 300.0
-_STALE = frozenset({Code.EPOCH_MOVED, Code.WRONG_EPOCH, Code.NOT_A_MEMBER, Code.NODES_DISAGREE})
+RETRY_PAUSES_S = (0.0, 1.2, 1.2)
+"""When a committee has left: at once, then when the second is over in which nobody gives receipts, then when the one is
+in which a token still is the former committee's."""
+MOVED = frozenset({Code.EPOCH_MOVED.value, Code.WRONG_EPOCH.value})
+STALE = MOVED | {code.value for code in (Code.NOT_A_MEMBER, Code.NODES_DISAGREE, Code.TOO_FEW_NODES, Code.NETWORK_DOWN)}
+"""Refusals after which the list of nodes may be an old one."""
+T = TypeVar("T")
 
 
 class DevToken(msgspec.Struct, frozen=True):
@@ -67,12 +75,11 @@ class Client:
         self, verifier: str, verifier_id: str, *, assign: bool = True, patience_s: float = 0.0
     ) -> Resolution:
         """The address of an account; a new account gets its key now unless `assign` is False."""
-        committee = await self.committee()
-        try:
+
+        async def once(committee: ServingCommittee) -> Resolution:
             return await resolve(self._link, committee, verifier, verifier_id, assign=assign, patience_s=patience_s)
-        except AuthnetError as error:
-            self._forget_if_stale(error)
-            raise
+
+        return await self._following(once)
 
     async def new_session(self, verifier: str) -> LoginSession:
         """For flows that leave the program: send `nonce` to the provider, then log in with the token."""
@@ -100,18 +107,23 @@ class Client:
         if rounds not in (1, 2) or (rounds == 1 and not bindable):
             text = "one round needs a token source, or the session that the token was asked for with"
             raise AuthnetError(Code.BAD_PARAMS, text)
-        committee = await self.committee()
-        session = session or LoginSession.start(self.network.network_id, verifier)
-        if not isinstance(token, str):
-            token = await token(session.nonce if rounds == 1 else None)
-        if rounds == 1:
-            session.require_bound(token, session_claim)
-        request = LoginRequest(verifier, verifier_id, token, rounds, session_s, patience_s)
-        try:
-            return await Login(self._link, committee, session, request).run()
-        except AuthnetError as error:
-            self._forget_if_stale(error)
-            raise
+        await self.committee()  # a user is sent to the provider only when somebody is there to log in at
+        own = session or LoginSession.start(self.network.network_id, verifier)
+        bound: str | None = await _fetch(token, own, rounds)
+        if rounds == 1 and bound is not None:
+            own.require_bound(bound, session_claim)
+
+        async def once(committee: ServingCommittee) -> LoginOutcome:
+            # A token that one committee may have seen is of no use at the next: a source is asked for another.
+            nonlocal bound
+            if bound is None:
+                bound = await _fetch(token, own, rounds)
+            request = LoginRequest(verifier, verifier_id, bound, rounds, session_s, patience_s)
+            if rounds == 2 and not isinstance(token, str):
+                bound = None
+            return await Login(self._link, committee, own, request).run()
+
+        return await self._following(once)
 
     def dev_tokens(self, verifier: str, verifier_id: str, **options: str) -> TokenSource:
         """Tokens of a test network's own identity provider. Raises NOT_DEV elsewhere."""
@@ -126,8 +138,42 @@ class Client:
 
         return fetch
 
-    def _forget_if_stale(self, error: AuthnetError) -> None:
-        """Some refusals mean that the list of nodes may be old: the next call asks for it again."""
-        codes = {error.code.value, *(node.get("code") for node in error.detail.get("nodes", ()))}
-        if codes & {code.value for code in _STALE}:
-            self._committee = None
+    async def _following(self, call: Callable[[ServingCommittee], Awaitable[T]]) -> T:
+        """Carry `call` out at the serving committee, and again at the next one when that took over meanwhile."""
+        pauses = iter(RETRY_PAUSES_S)
+        while True:
+            committee = await self.committee()
+            try:
+                return await call(committee)
+            except AuthnetError as error:
+                pause = next(pauses, None)
+                if not self._forget_if_stale(error) or pause is None:
+                    raise
+                await anyio.sleep(pause)
+                if not await self._is_worth_a_retry(error, committee):
+                    raise
+
+    async def _is_worth_a_retry(self, error: AuthnetError, before: ServingCommittee) -> bool:
+        """Whether the nodes named a successor, or there is one by now."""
+        if _codes(error) & MOVED:
+            return True
+        try:
+            return (await self.committee()).epoch != before.epoch
+        except AuthnetError:
+            return False
+
+    def _forget_if_stale(self, error: AuthnetError) -> bool:
+        """Some refusals mean that the list of nodes may be old: it is asked for again."""
+        if not _codes(error) & STALE:
+            return False
+        self._committee = None
+        return True
+
+
+def _codes(error: AuthnetError) -> set[str]:
+    """The refusal's code and those of the nodes behind it."""
+    return {error.code.value, *(str(node.get("code")) for node in error.detail.get("nodes", ()))}
+
+
+async def _fetch(token: str | TokenSource, session: LoginSession, rounds: int) -> str:
+    return token if isinstance(token, str) else await token(session.nonce if rounds == 1 else None)

@@ -68,7 +68,7 @@ class Login:
         """Round one: receipts of n - t nodes for this token's hash and this session key."""
         committee, reports = self._committee, Reports(self._committee.members)
         token_hash = keccak256(self._request.token.encode())
-        body = commitment_request(token_hash, self._session.temp_pub, self._request.verifier)
+        body = commitment_request(token_hash, self._session.temp_pub, self._request.verifier, committee.epoch)
         need, receipts = committee.n - committee.t, []
         async for answer in self._link.ask(
             committee.members, lambda i: self._link.rpc(self._url(i), body, CommitAnswer), first=need
@@ -116,6 +116,7 @@ class Login:
             temp_pub=None if receipts else self._session.temp_pub,
             receipts=receipts,
             session_s=request.session_s,
+            epoch=self._committee.epoch,
         )
 
     def _ask_shares(self, body: bytes) -> Answers[ShareAnswer]:

@@ -95,6 +95,8 @@ class Opening:
         key = answer.keys[0]
         if key.node_index != str(index):
             raise ValueError("it answers for another node")
+        if answer.epoch not in (0, self._committee.epoch):
+            raise ValueError("it answers for another epoch")
         claim = _Claim(
             key.index,
             _point(key.public_key.X, key.public_key.Y),

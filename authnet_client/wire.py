@@ -59,6 +59,7 @@ class ShareAnswer(msgspec.Struct, frozen=True):
     session_token_metadata: tuple[Metadata, ...] = ()
     session_token_sigs: tuple[str, ...] = ()
     session_token_sig_metadata: tuple[Metadata, ...] = ()
+    epoch: int = 0
 
 
 class CommitAnswer(msgspec.Struct, frozen=True):
@@ -96,9 +97,14 @@ def request(method: str, params: dict[str, Any]) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", "method": method, "id": 1, "params": params})
 
 
-def commitment_request(token_hash: bytes, temp_pub: bytes, verifier: str) -> bytes:
+def commitment_request(token_hash: bytes, temp_pub: bytes, verifier: str, epoch: int = 0) -> bytes:
     """Round one. The account is not named: a receipt is for a token's hash, whoever it is for."""
-    params = {"messageprefix": "mug00", "tokencommitment": token_hash.hex(), "verifieridentifier": verifier}
+    params: dict[str, Any] = {
+        "messageprefix": "mug00",
+        "tokencommitment": token_hash.hex(),
+        "verifieridentifier": verifier,
+    }
+    params |= {"epoch": epoch} if epoch else {}
     return request("CommitmentRequest", params | session_coordinates(temp_pub))
 
 
@@ -110,6 +116,7 @@ def share_request(
     temp_pub: bytes | None = None,
     receipts: list[dict[str, str]] | None = None,
     session_s: int = 86_400,
+    epoch: int = 0,
 ) -> bytes:
     """Round two, or the only one: then T is named and there are no receipts."""
     item = {
@@ -123,4 +130,5 @@ def share_request(
     place = session_coordinates(temp_pub) if temp_pub else {"temppubx": "", "temppuby": ""}
     params = {"encrypted": "yes", "use_temp": True, "key_type": "secp256k1", "one_key_flow": True}
     params |= {"verifieridentifier": verifier, "nonce_enc": True, "item": [item]}
+    params |= {"epoch": epoch} if epoch else {}
     return request("GetShareOrKeyAssign", params | place)

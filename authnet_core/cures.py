@@ -92,6 +92,14 @@ _CURES: dict[Code, str] = {
     Code.RECOVERY_CLOSED: "Nothing to do: the node stays short of this session's shares until the next refresh.",
     Code.EVIDENCE_INVALID: "Convict nobody by it; fetch it again with `authnet blame show --number N --out FILE`.",
     Code.EPOCH_NOT_STARTED: "Wait for the other operators; `waiting_for` in the epoch manager's status names them.",
+    Code.NO_HANDOVER: "See `authnet epoch status`: it belongs to another phase, or nothing is handed over.",
+    Code.EPOCH_REJECTED: "Announce a new epoch in the registry; this one was rejected or called off for good.",
+    Code.APP_HASH_UNKNOWN: "Wait until the node's chain has caught up; if it repeats, its state differs: sync it anew.",
+    Code.BAD_SUM: "Report it with the node's log: its key list is not the chain's.",
+    Code.SNAPSHOT_INVALID: "Take another snapshot; the one offered does not give the app hash that the chain signed.",
+    Code.EXPORT_INVALID: "Export again from a node that is up to date; this file was changed or is not complete.",
+    Code.BACKUP_INVALID: "Make a new backup at once and check it with `authnet node restore --drill`.",
+    Code.EPOCH_STUCK: "`authnet epoch status` names who holds it up; abort the epoch if they do not come back.",
 }
 
 

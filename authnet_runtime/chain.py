@@ -15,6 +15,7 @@ from authnet_runtime.rpc_client import RpcClient
 
 T = TypeVar("T")
 _SUBSCRIBE = "subscribe"
+_EXPORT_S = 600.0
 _ABSENT = frozenset({Code.NOT_FOUND, Code.ACCOUNT_NOT_FOUND, Code.UNKNOWN_SESSION, Code.VERIFIER_UNKNOWN})
 
 
@@ -77,6 +78,11 @@ class ChainReader:
         async for method, params in self._rpc.notifications():
             if params is not None:
                 yield msgspec.convert({**params, "is_first": method == _SUBSCRIBE}, BlockNote)
+
+    async def export(self, height: int) -> dict[str, Any]:
+        """The header of the exported state of `height`, with its `export_hash`. Raises AuthnetError."""
+        header: dict[str, Any] = await self._rpc.call("export", {"height": height}, timeout=_EXPORT_S)
+        return header
 
     async def metrics(self) -> str:
         """The Prometheus text of abci_app."""

@@ -66,6 +66,10 @@ class CometSection(Section, frozen=True, kw_only=True):
     timeout_vote_ms: int = 100
     timeout_commit_ms: int = 50
     empty_blocks_s: float = 5.0
+    snapshot_s: float = 60.0
+    """Of block time, between two states that joining nodes can have from this one."""
+    state_sync: bool = False
+    """Whether a node without blocks asks for such a state, in place of all blocks."""
 
 
 class MetricsSection(Section, frozen=True, kw_only=True):
@@ -164,6 +168,8 @@ def _check(toml: NodeToml) -> None:
         split_address(toml.cometbft.announce, "cometbft.announce")
     if toml.metrics.listen:
         split_address(toml.metrics.listen, "metrics.listen")
+    if not 0.001 <= toml.cometbft.snapshot_s < float("inf"):
+        raise ConfigError("cometbft.snapshot_s: must be positive")
     endpoint = urlsplit(toml.api.endpoint)
     if endpoint.scheme not in ("http", "https") or not endpoint.hostname:
         raise ConfigError("api.endpoint: must be an http or https URL")

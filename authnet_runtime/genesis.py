@@ -91,6 +91,21 @@ def derive_genesis(
     return (json.dumps(genesis, indent=1) + "\n").encode()
 
 
+def moved_genesis(app_state: dict[str, Any], chain_id: str, height: int, time_ms: int, consensus: list[str]) -> bytes:
+    """genesis.json of a chain that goes on at `height` from another one's exported state, which `app_state` names."""
+    stamp = datetime.fromtimestamp(time_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    genesis = {
+        "genesis_time": f"{stamp}.{time_ms % 1_000:03d}Z",
+        "chain_id": chain_id,
+        "initial_height": str(height),
+        "consensus_params": _consensus_params(),
+        "validators": [_validator(key) for key in consensus],
+        "app_hash": "",
+        "app_state": app_state,
+    }
+    return (json.dumps(genesis, indent=1) + "\n").encode()
+
+
 async def build_genesis(
     rpc: str, registry: str, params: dict[str, int] | None = None, *, allow_forkable: bool = False
 ) -> bytes:

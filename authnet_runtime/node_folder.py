@@ -38,6 +38,8 @@ class NodeSettings:
     comet: str
     metrics: str
     binary: str = "cometbft"
+    epoch: int = 1
+    """The first epoch of the registry that the node is to be in."""
     p2p_announce: str = ""
     """Where others reach `p2p`, when it is not there."""
     comet_announce: str = ""
@@ -69,7 +71,7 @@ rpc = {q(settings.eth_rpc)}
 registry = {q(settings.registry)}
 chain_id = {settings.eth_chain_id}
 key = "eth.key"
-epoch = 1
+epoch = {settings.epoch}
 poll_ms = {500 if settings.dev else 1000}
 
 [p2p]

@@ -128,7 +128,7 @@ def read_verifier(raw: Any) -> VerifierState:
 
 
 def epoch_record(state: EpochState) -> bytes:
-    """Canonical bytes of a started epoch for OBSERVE.
+    """Canonical bytes of a started epoch for OBSERVE, and of one that its owner called off.
 
     `next` stays 0: it is set later, when a successor is announced, and a record must be the same for all nodes
     whenever they read it.
@@ -154,6 +154,7 @@ def epoch_record(state: EpochState) -> bytes:
         members=members,
         previous=state.previous,
         notice_s=state.notice_s,
+        aborted=state.status is EpochStatus.ABORTED,
     )
     return pb.Record(epoch=record).SerializeToString(deterministic=True)
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,19 @@ def load_or_create(home: Path) -> CometKeys:
     return CometKeys(consensus.hex(), hashlib.sha256(_public_of(node)).digest()[:20].hex())
 
 
-def write_peers(home: Path, epoch: EpochState) -> None:
-    """config/peers.txt: the other members as id@host:port, which the supervisor puts into config.toml."""
+def write_peers(home: Path, epochs: Iterable[EpochState]) -> None:
+    """config/peers.txt: the epochs' other members as id@host:port, which the supervisor puts into config.toml.
+
+    A member of several epochs stands where the first of them has it. An unchanged file is left alone.
+    """
     own = hashlib.sha256(_public_of(home / "config" / "node_key.json")).digest()[:20].hex()
-    peers = [f"{member.comet_id}@{member.comet_addr}" for member in epoch.members if member.comet_id != own]
-    write_atomically(home / "config" / "peers.txt", "".join(f"{peer}\n" for peer in peers).encode(), 0o644)
+    peers: dict[str, str] = {}
+    for member in (member for epoch in epochs for member in epoch.members):
+        if member.comet_id != own:
+            peers.setdefault(member.comet_id, member.comet_addr)
+    path, content = home / "config" / "peers.txt", "".join(f"{id}@{place}\n" for id, place in peers.items()).encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content, 0o644)
 
 
 def _raw_public(key: Ed25519PrivateKey) -> bytes:

@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -67,10 +68,38 @@ def settle_genesis(path: Path, derived: bytes) -> bool:
     except FileNotFoundError:
         write_atomically(path, derived, 0o644)
         return True
-    if present != derived:
+    if present != derived and not _goes_on(present, derived):
         text = f"{path.name} is not what epoch 1 of the registry gives; it was left as it is"
         raise AuthnetError(Code.GENESIS_MISMATCH, text)
     return False
+
+
+class _AppState(msgspec.Struct):
+    """What two chains of one network have alike."""
+
+    network_id: str
+    eth_chain_id: int
+    registry: str
+    dev: bool = False
+    imported: dict[str, Any] | None = None
+
+
+class _Genesis(msgspec.Struct):
+    chain_id: str
+    app_state: _AppState
+
+
+def _goes_on(present: bytes, derived: bytes) -> bool:
+    """Whether the genesis that is there is of this network's later chain, which began with the first one's state.
+
+    Its signatures are the chain's own matter: abci_app starts from no other.
+    """
+    try:
+        now, first = (msgspec.json.decode(raw, type=_Genesis) for raw in (present, derived))
+    except NOT_JSON:
+        return False
+    moved = now.app_state.imported is not None and now.chain_id != first.chain_id
+    return moved and msgspec.structs.replace(now.app_state, imported=None) == first.app_state
 
 
 def load_params(path: Path, *, dev: bool) -> dict[str, int]:

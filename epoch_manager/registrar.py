@@ -1,4 +1,4 @@
-"""Registers this node for its epoch, once the owner has allowed its operator.
+"""Registers this node for its epoch, once the owner has allowed its operator, and for every later one that does.
 
 The operator's Ethereum key pays the gas and has no other power: the contract wants a signature of the node's
 identity key over every field, which only the keeper can give.
@@ -23,6 +23,8 @@ from epoch_manager.status import Status
 
 RETRY_S = 5.0
 """After a refusal by the contract or the keeper."""
+SETTLED_S = 2.0
+"""With nothing left to do, the next epoch is looked for this often."""
 _log = get_logger("registrar")
 
 
@@ -51,14 +53,15 @@ class Registrar:
         self._keeper = keeper
         self._own = own
         self._status = status
+        self._next = status.epoch
 
     async def run(self, poll_s: float) -> None:
-        """Return once the epoch has started or was called off; wait politely for everything before that."""
+        """Forever: a later epoch may have this operator too."""
         while True:
             pause = poll_s
             try:
                 if await self.step():
-                    return
+                    pause = max(poll_s, SETTLED_S)
                 self._status.clear("registration")
             except AuthnetError as problem:
                 self._status.report("registration", problem)
@@ -66,25 +69,41 @@ class Registrar:
             await anyio.sleep(pause)
 
     async def step(self) -> bool:
-        """Do what can be done now; whether there is nothing left to do. Raises AuthnetError."""
-        epoch = await self._registry.epoch(self._status.epoch)
-        if epoch is None:
+        """Do what can be done now; whether there is nothing left to do until a new epoch opens. Raises AuthnetError.
+
+        The epoch of the configuration is the first one that is looked at; of those after it, every one that allows
+        this operator is registered for.
+        """
+        last = await self._registry.last_epoch()
+        if last < self._next and not self._status.registered:
             return False
-        self._status.saw_epoch(epoch)
+        while self._next <= last:
+            epoch = await self._registry.epoch(self._next)
+            if epoch is None or not await self._settle(epoch, is_last=self._next == last):
+                return False
+            self._next += 1
+        return True
+
+    async def _settle(self, epoch: EpochState, *, is_last: bool) -> bool:
+        """Whether nothing more can be done about this epoch."""
         present = next((m for m in epoch.members if m.operator == self._sender.address), None)
+        is_invited = self._sender.address in epoch.operators
+        if present is not None or is_invited or not self._status.registered:
+            self._status.take_epoch(epoch)
         if present is not None:
             return await self._compare(epoch, present)
-        self._status.registered = False
         if epoch.status is not EpochStatus.OPEN:
-            text = f"epoch {epoch.epoch} is {epoch.status.name.lower()} without operator {self._sender.address}"
-            raise AuthnetError(Code.NOT_A_MEMBER, text)
-        if self._sender.address in epoch.operators and len(epoch.members) < epoch.n:
-            await self._send(await self._entry(), update=False)
+            if is_last and not self._status.registered:
+                text = f"epoch {epoch.epoch} is {epoch.status.name.lower()} without operator {self._sender.address}"
+                raise AuthnetError(Code.NOT_A_MEMBER, text)
+            return True
+        if is_invited and len(epoch.members) < epoch.n:
+            await self._send(await self._entry(epoch.epoch), update=False)
         return False
 
     async def _compare(self, epoch: EpochState, present: Registration) -> bool:
         """Keys must be ours; addresses are corrected while they can be."""
-        entry = await self._entry()
+        entry = await self._entry(epoch.epoch)
         if present.keys != entry.keys:
             text = f"operator {entry.operator} is registered in epoch {epoch.epoch} with keys this node does not have"
             raise AuthnetError(Code.REGISTRATION_CONFLICT, text)
@@ -95,10 +114,10 @@ class Registrar:
             await self._send(entry, update=True)
         return False
 
-    async def _entry(self) -> Registration:
+    async def _entry(self, epoch: int) -> Registration:
         identity = await self._keeper.call("identity")
         return Registration(
-            epoch=self._status.epoch,
+            epoch=epoch,
             operator=self._sender.address,
             identity=str(identity["identity_pub"]),
             consensus=self._own.comet.consensus,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,15 @@ from authnet_runtime.lifetime import wait_for_end
 from authnet_runtime.logs import get_logger
 from authnet_runtime.metrics import render
 from authnet_runtime.registry import Registry, Snapshot
-from authnet_runtime.registry_state import EpochStatus
+from authnet_runtime.registry_state import EpochState, EpochStatus
 from authnet_runtime.rpc import Connection, serve
 from authnet_runtime.rpc_client import RpcClient
 from epoch_manager.comet_keys import CometKeys, load_or_create, write_peers
 from epoch_manager.files import load_eth_key, load_params, settle_genesis
+from epoch_manager.handover import HandoverWatch
 from epoch_manager.observer import Observer
 from epoch_manager.registrar import OwnEntry, Registrar
+from epoch_manager.state_sync import settle_trust
 from epoch_manager.status import Status
 from epoch_manager.watcher import Watcher
 
@@ -52,6 +55,15 @@ def load_own(config: NodeConfig) -> Own:
     )
 
 
+def neighbours(started: Sequence[EpochState]) -> list[EpochState]:
+    """The newest started epoch and the one before it: a hand-over is between these two.
+
+    Who is new in the newest epoch dials everybody of both; the others need dial nobody new.
+    """
+    newest = started[-1]
+    return [newest, *(e for e in started if e.epoch == newest.previous)]
+
+
 class GenesisWriter:
     """Settles genesis.json from the first epoch; refuses by name to go on from another one."""
 
@@ -61,11 +73,15 @@ class GenesisWriter:
         self._status = status
 
     def accept(self, snapshot: Snapshot) -> bool:
-        """Whether this snapshot fits the network's genesis; what does not is reported, never observed."""
-        first = next((e for e in snapshot.epochs if e.epoch == FIRST_EPOCH), None)
-        if first is None or first.status is not EpochStatus.STARTED:
-            return False
+        """Whether this snapshot fits the network's genesis; what does not is reported, never observed.
+
+        A node that comes for a later epoch waits for its start: only then does it know whom its chain should dial.
+        """
+        started = [e for e in snapshot.epochs if e.status is EpochStatus.STARTED]
+        first = next((e for e in started if e.epoch == FIRST_EPOCH), None)
         toml = self._config.toml
+        if first is None or started[-1].epoch < toml.ethereum.epoch:
+            return False
         try:
             derived = derive_genesis(
                 first,
@@ -76,7 +92,7 @@ class GenesisWriter:
                 params=self._params,
             )
             # Before genesis.json: its appearance is what starts the chain.
-            write_peers(self._config.dir / "cometbft", first)
+            write_peers(self._config.dir / "cometbft", neighbours(started))
             if settle_genesis(self._config.genesis, derived):
                 _log.info("genesis.written", members=len(first.members), block=first.started_block)
         except AuthnetError as problem:
@@ -105,7 +121,7 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
             await registry.check(eth.chain_id, config.toml.node.network_id, config.toml.node.dev)
 
         async def sink(snapshot: Snapshot) -> None:
-            if genesis.accept(snapshot):
+            if await _is_trust_settled(config, snapshot, status) and genesis.accept(snapshot):
                 observer.show(snapshot)
 
         watcher = Watcher(registry, check, config.dir / "epoch" / "journal.json", status, sink)
@@ -115,8 +131,21 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
             group.start_soon(watcher.run, eth.poll_ms / 1000)
             group.start_soon(registrar.run, eth.poll_ms / 1000)
             group.start_soon(observer.run)
+            group.start_soon(HandoverWatch(chain, status).run)
             await wait_for_end(supervised_fd)
             group.cancel_scope.cancel()
+
+
+async def _is_trust_settled(config: NodeConfig, snapshot: Snapshot, status: Status) -> bool:
+    """Whether a node that joins by state sync knows a block to begin from; true for all others."""
+    started = [e for e in snapshot.epochs if e.status is EpochStatus.STARTED]
+    try:
+        await settle_trust(config, neighbours(started) if started else ())
+    except AuthnetError as problem:
+        status.report("state_sync", problem)
+        return False
+    status.clear("state_sync")
+    return True
 
 
 async def _serve_status(config: NodeConfig, status: Status, task_status: Any) -> None:

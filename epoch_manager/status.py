@@ -41,6 +41,7 @@ class Status:
     genesis_hash: str = ""
     outstanding: list[str] = field(default_factory=list)
     problems: dict[str, AuthnetError] = field(default_factory=dict)
+    handover: dict[str, Any] | None = None
 
     def saw_block(self, block: BlockRef) -> None:
         """Ethereum answered with this finalized block."""
@@ -53,6 +54,12 @@ class Status:
         own = next((e for e in snapshot.epochs if e.epoch == self.epoch), None)
         if own is not None:
             self.saw_epoch(own)
+
+    def take_epoch(self, own: EpochState) -> None:
+        """This is the newest epoch that concerns this node: registered there or not is said of it."""
+        if own.epoch != self.epoch:
+            self.epoch, self.registered = own.epoch, False
+        self.saw_epoch(own)
 
     def saw_epoch(self, own: EpochState) -> None:
         """This node's epoch, who is in it and who is awaited."""
@@ -109,6 +116,7 @@ class Status:
             "waiting_for": self.waiting_for,
             "genesis_hash": self.genesis_hash,
             "outstanding": self.outstanding,
+            "handover": self.handover,
             "ethereum": {
                 "up": self.ethereum_up,
                 "finalized": block.number if block else None,

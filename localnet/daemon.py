@@ -20,6 +20,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import msgspec
 import uvicorn
 
 from authnet_core.errors import AuthnetError, Code
@@ -29,10 +30,12 @@ from localnet import status as status_page
 from localnet.discovery import write_network_file
 from localnet.members import Members
 from localnet.places import Places, load
+from localnet.rotation import Rotations, Wish
 
 STAGE_LIMIT_S = 120.0
 POLL_S = 0.1
 KEEP_UP_S = 0.25
+RETIRE_S = 2.0
 
 
 class Daemon:
@@ -43,6 +46,8 @@ class Daemon:
         self.progress = stages.Progress(places.progress)
         self.environment = {procs.MARK: str(places.dir)}
         self.members = Members(places, self.environment)
+        self.rotations = Rotations(places, self.members, self.environment)
+        self._rotating = anyio.Lock()
         self.anvil: subprocess.Popen[bytes] | None = None
         self.links: subprocess.Popen[bytes] | None = None
         self.stop = anyio.Event()
@@ -59,6 +64,7 @@ class Daemon:
                 await self._begin(group)
                 group.start_soon(self._keep_up)
                 await self._follow()
+                group.start_soon(self._retire)
                 await self.stop.wait()
             except (AuthnetError, OSError, TimeoutError, subprocess.SubprocessError) as error:
                 if not self.stop.is_set():
@@ -167,6 +173,17 @@ class Daemon:
                 print(f"localnet: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             await anyio.sleep(KEEP_UP_S)
 
+    async def _retire(self) -> None:
+        """Stop nodes of former committees once they have erased their shares."""
+        while not self.stop.is_set():
+            if len(self.places.committees):
+                async with self._rotating:
+                    ended = await anyio.to_thread.run_sync(self.rotations.retire)
+                if ended:
+                    print(f"localnet: nodes {ended} have nothing left to do: stopped", file=sys.stderr, flush=True)
+            with anyio.move_on_after(RETIRE_S):
+                await self.stop.wait()
+
     def _end(self) -> None:
         self.members.stop_all()
         for process in (self.anvil, self.links):
@@ -192,6 +209,8 @@ class Daemon:
             "kill": self._on_kill,
             "start": self._on_start,
             "rotate": self._on_rotate,
+            "abort": self._on_abort,
+            "rotate_keys": self._on_rotate_keys,
             "provider": self._on_provider,
             "ethereum_kill": self._on_ethereum_kill,
         }
@@ -208,7 +227,17 @@ class Daemon:
         self.members.start(int(params["node"]), [str(setting) for setting in params.get("env", [])], programs)
         return {"node": int(params["node"])}
 
-    async def _on_rotate(self, _: dict[str, Any], __: rpc.Connection) -> Any:
+    async def _on_rotate(self, params: dict[str, Any], _: rpc.Connection) -> Any:
+        """Begin a hand-over to another committee; the nodes carry it through."""
+        wish = msgspec.convert(params, Wish)
+        async with self._rotating:
+            return await anyio.to_thread.run_sync(self.rotations.begin, wish)
+
+    async def _on_abort(self, params: dict[str, Any], _: rpc.Connection) -> Any:
+        async with self._rotating:
+            return await anyio.to_thread.run_sync(self.rotations.abort, int(params["epoch"]))
+
+    async def _on_rotate_keys(self, _: dict[str, Any], __: rpc.Connection) -> Any:
         if self.provider is None:
             raise AuthnetError(Code.UNAVAILABLE, "the identity provider is not up yet")
         return {"kids": await anyio.to_thread.run_sync(self.provider.rotate)}

@@ -26,12 +26,13 @@ from authnet_core.protocol.committee import Committee
 from authnet_runtime.retained import all_retained
 from authnet_runtime.rpc_once import call_once
 from localnet import places as layout
+from localnet.demo_handover import others_take_over
 from localnet.discovery import ask_chain
 from localnet.narrator import Narrator
 from localnet.places import Places
 
 VERIFIER = "mock-google"
-POOL = {"rows": 64, "pool_low": 600, "pool_high": 600}
+POOL = {"rows": 64, "pool_low": 600, "pool_high": 600, "serve_delay_ms": 10_000}
 """Genesis parameters of a new demo network: small enough for the story to drain the pool."""
 CROWD_AT_ONCE = 60
 CROWD_LIMIT = 400
@@ -43,7 +44,18 @@ class Demo:
 
     def __init__(self, places: Places, client: Client, say: Narrator) -> None:
         self.places, self.client, self.say = places, client, say
-        self.size = Committee.of(places.nodes)
+        self.nodes = self._members()
+        """The committee's node indexes in party order."""
+        self.size = Committee.of(len(self.nodes))
+
+    def meet_the_committee(self) -> None:
+        """Who is in it now."""
+        self.places = layout.load(self.places.dir) or self.places
+        self.nodes = self._members()
+        self.size = Committee.of(len(self.nodes))
+
+    def _members(self) -> tuple[int, ...]:
+        return self.places.committee(self.status()["epoch"])
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = call_once(self.places.daemon_sock, "status", timeout=20)
@@ -77,6 +89,7 @@ async def tell(demo: Demo) -> None:
     await crowd_arrives(demo)
     await only_k_are_left(demo, bob, found)
     await nodes_come_back(demo)
+    await others_take_over(demo, bob, found)
 
 
 async def pool_fills(demo: Demo) -> None:
@@ -142,7 +155,7 @@ def environment(places: Places) -> dict[str, str]:
 
 
 async def one_node_dies(demo: Demo, bob: str, found: Resolution) -> None:
-    last = demo.size.n
+    last = demo.nodes[-1]
     demo.say.chapter(f"kill -9 of node {last}: all five of its processes at once.")
     demo.ask("kill", node=last)
     for rounds, words in ((1, "one round"), (2, "two rounds")):
@@ -178,12 +191,12 @@ async def crowd_arrives(demo: Demo) -> None:
     demo.say.row("a crowd", f"{count} new addresses, {count / (time.monotonic() - begun):.0f} a second", begun)
     begun = time.monotonic()
     found = await demo.until("pool", lambda s: s["pool"]["free"] >= s["pool"]["low"], 90)
-    demo.say.row(f"new keys without node {demo.size.n}", f"{found['pool']['free']} free", begun)
+    demo.say.row(f"new keys without node {demo.nodes[-1]}", f"{found['pool']['free']} free", begun)
 
 
 async def only_k_are_left(demo: Demo, bob: str, found: Resolution) -> None:
     size = demo.size
-    down = list(range(size.k + 1, size.n))
+    down = demo.nodes[size.k : -1]
     demo.say.chapter(f"kill -9 of node {' and '.join(map(str, down))} too: {size.k} are left.")
     for index in down:
         demo.ask("kill", node=index)
@@ -201,19 +214,24 @@ async def only_k_are_left(demo: Demo, bob: str, found: Resolution) -> None:
 
 
 async def nodes_come_back(demo: Demo) -> None:
-    away = list(range(demo.size.k + 1, demo.size.n + 1))
+    away = demo.nodes[demo.size.k :]
     demo.say.chapter(f"Nodes {', '.join(map(str, away))} come back, and fetch what they missed.")
     missed = [s for s in all_retained(lambda path: ask_chain(demo.places, path)) if demo.size.n not in s["holders"]]
     begun = time.monotonic()
     for index in away:
         demo.ask("start", node=index)
-    await demo.until("nodes", lambda s: all(node["state"] == "up" for node in s["nodes"]), 60)
-    found = await demo.until("catch-up", lambda s: all(node["holds_all"] for node in s["nodes"]), 60)
-    text = f"all hold all again; node {demo.size.n} had missed {len(missed)} session(s)"
+    await demo.until("nodes", lambda s: all(node["state"] == "up" for node in members(s)), 60)
+    found = await demo.until("catch-up", lambda s: all(node["holds_all"] for node in members(s)), 60)
+    text = f"all hold all again; node {demo.nodes[-1]} had missed {len(missed)} session(s)"
     demo.say.row("catch-up", text, begun)
     begun = time.monotonic()
     found = await demo.until("pool", lambda s: s["ready"] and s["pool"]["free"] >= s["pool"]["low"], 90)
     demo.say.row("the pool", f"{found['pool']['free']} free, {found['pool']['assigned']} given away", begun)
+
+
+def members(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of the present committee."""
+    return [node for node in status["nodes"] if node["party"]]
 
 
 def up_command(folder: Path) -> list[str]:

@@ -76,7 +76,7 @@ async def deploy(places: Places) -> None:
     from localnet.registry_admin import NetworkSetup, RegistryAdmin
 
     key = owner_key(places)
-    operators = tuple(address_of(read_key(places.node_dir(i) / "eth.key")) for i in places.indexes)
+    operators = tuple(address_of(read_key(places.node_dir(i) / "eth.key")) for i in places.committee(1))
     setup = NetworkSetup(places.network_id, operators, verifiers(places.front), fund=False)
     async with Ethereum(places.eth_rpc) as eth:
         admin = RegistryAdmin(eth, key)

@@ -31,6 +31,15 @@ def ask_chain(places: Places, path: str) -> Any:
     raise AuthnetError(Code.NETWORK_DOWN, "no node of the local network answers")
 
 
+def serving(places: Places) -> dict[str, Any]:
+    """The committee that serves now: the former one until the current one's interval has begun, by the clock."""
+    current: dict[str, Any] = ask_chain(places, "/epoch/current")
+    if time.time() * 1000 >= current["serving_from_ms"]:
+        return current
+    former: dict[str, Any] = ask_chain(places, "/epoch/serving")
+    return former
+
+
 def network_json(places: Places) -> dict[str, Any]:
     """The SDK's trust root; empty strings for what does not exist yet."""
     genesis = next((p for i in places.indexes if (p := places.node_dir(i) / "genesis.json").exists()), None)
@@ -65,7 +74,7 @@ class Discovery:
         if time.monotonic() < self._until:
             return self._kept
         try:
-            self._kept = details(ask_chain(self._places, "/epoch/current"))
+            self._kept = details(serving(self._places))
         except AuthnetError:
             # The list is still right while nodes are down; clients must see who is missing.
             if not self._kept:

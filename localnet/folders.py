@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,8 +25,8 @@ def comet_binary() -> str:
     return found
 
 
-def settings(places: Places, index: int, extra: str = "") -> NodeSettings:
-    """Node `index` of the localnet."""
+def settings(places: Places, index: int, extra: str = "", epoch: int = 1) -> NodeSettings:
+    """Node `index` of the localnet, which comes with `epoch`."""
     ports = places.ports(index)
     registry = deploy.registry_address(deploy.address_of(deploy.owner_key(places)))
     return NodeSettings(
@@ -39,9 +40,10 @@ def settings(places: Places, index: int, extra: str = "") -> NodeSettings:
         endpoint=f"http://127.0.0.1:{ports.api}",
         comet=f"127.0.0.1:{ports.comet}",
         metrics=f"127.0.0.1:{ports.metrics}",
-        p2p_announce=f"127.0.0.1:{ports.p2p_proxy}" if places.proxied else "",
-        comet_announce=f"127.0.0.1:{ports.comet_proxy}" if places.proxied else "",
+        p2p_announce=f"127.0.0.1:{ports.p2p_proxy}" if places.is_proxied(index) else "",
+        comet_announce=f"127.0.0.1:{ports.comet_proxy}" if places.is_proxied(index) else "",
         binary=comet_binary(),
+        epoch=epoch,
         extra=extra,
     )
 
@@ -55,3 +57,12 @@ def make_all(places: Places, extra: str = "") -> None:
         ]
         for job in jobs:
             job.result()
+
+
+def make_later(places: Places, indexes: Sequence[int], epoch: int) -> None:
+    """Folders of nodes that come with a later epoch; they derive the genesis from the same parameters as node 1."""
+    params = places.node_dir(1) / "genesis_params.json"
+    for index in indexes:
+        node_folder.create(places.node_dir(index), settings(places, index, epoch=epoch))
+        if params.exists():
+            shutil.copy(params, places.node_dir(index))

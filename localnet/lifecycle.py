@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,23 +83,28 @@ def _check(places: Places) -> None:
 
 
 def taken_ports(places: Places) -> list[str]:
-    """Which of the ports are in use, each with what it was meant for."""
-    taken = []
-    for port, use in places.all_ports().items():
+    """Which of the network's ports are in use, each with what it was meant for."""
+    return taken(places.all_ports())
+
+
+def taken(ports: Mapping[int, str]) -> list[str]:
+    """Which of these ports are in use, each with what it was meant for."""
+    found = []
+    for port, use in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                taken.append(f"{port} ({use})")
-    return taken
+                found.append(f"{port} ({use})")
+    return found
 
 
 def start_daemon(places: Places) -> None:
     """Lay the folder out and start the daemon in a session of its own. Raises ConfigError if a port is taken."""
     sweep(places.dir)
-    if taken := taken_ports(places):
-        raise ConfigError(f"--base-port: in use on 127.0.0.1: {', '.join(taken)}")
+    if used := taken_ports(places):
+        raise ConfigError(f"--base-port: in use on 127.0.0.1: {', '.join(used)}")
     places.save()
     places.progress.unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

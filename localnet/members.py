@@ -45,7 +45,11 @@ class Members:
     def __init__(self, places: Places, environment: dict[str, str]) -> None:
         self._places = places
         self._environment = environment
-        self._members = {index: Member(index) for index in places.indexes}
+        self._members = {index: Member(index) for index in places.all_indexes}
+
+    def add(self, index: int) -> None:
+        """A node that came later; not started yet."""
+        self._members.setdefault(index, Member(index))
 
     def start(self, index: int, env: list[str] | None = None, programs: dict[str, str] | None = None) -> None:
         """Start a node; `env` (PROC:K=V) holds for the first start of PROC. Raises AuthnetError if it runs.
@@ -60,7 +64,7 @@ class Members:
         argv = [sys.executable, "-P", "-m", "authnet.supervisor", str(folder / "node.toml")]
         for setting in env or []:
             argv += ["--env", setting]
-        member.programs = stand_ins(self._places) | (programs or {})
+        member.programs = stand_ins(self._places, index) | (programs or {})
         for process, program in member.programs.items():
             argv += ["--program", f"{process}={program}"]
         read_end, member.pipe = os.pipe()
@@ -106,7 +110,7 @@ class Members:
     def keep_up(self) -> None:
         """Start again what should run and does not: a supervisor that was killed or gave up."""
         now = time.monotonic()
-        for member in self._members.values():
+        for member in list(self._members.values()):
             if not member.wanted or member.process is None or member.process.poll() is None:
                 continue
             if not member.not_before:
@@ -121,9 +125,18 @@ class Members:
         pids = [int(p["pid"]) for p in self.processes(index) if p["pid"]]
         return [pid for pid in pids if procs.is_marked(pid, self._places.dir)]
 
+    def stop(self, index: int, grace_s: float = 12.0) -> None:
+        """End one node in order; it stays down."""
+        member = self._member(index)
+        member.wanted = False
+        self._stop([member], grace_s)
+
     def stop_all(self, grace_s: float = 12.0) -> None:
         """SIGTERM to every supervisor at once, SIGKILL to the groups that do not end."""
-        running = [m for m in self._members.values() if m.process is not None and m.process.poll() is None]
+        self._stop(list(self._members.values()), grace_s)
+
+    def _stop(self, members: list[Member], grace_s: float) -> None:
+        running = [m for m in members if m.process is not None and m.process.poll() is None]
         for member in running:
             member.wanted = False
             if member.process is not None:
@@ -158,7 +171,7 @@ class Members:
 
     def _member(self, index: int) -> Member:
         if index not in self._members:
-            raise AuthnetError(Code.BAD_PARAMS, f"nodes are 1 to {len(self._members)}")
+            raise AuthnetError(Code.BAD_PARAMS, f"there is no node {index}: nodes are 1 to {max(self._members)}")
         return self._members[index]
 
     @staticmethod
@@ -168,9 +181,9 @@ class Members:
         member.pipe, member.process = -1, None
 
 
-def stand_ins(places: Places) -> dict[str, str]:
+def stand_ins(places: Places, index: int) -> dict[str, str]:
     """The keeper of a proxied network dials from an address that names its node; see the launcher."""
-    return {"p2p_dkg": shlex.quote(str(LAUNCHER))} if places.proxied else {}
+    return {"p2p_dkg": shlex.quote(str(LAUNCHER))} if places.is_proxied(index) else {}
 
 
 def read_processes(path: Path) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ class Places:
     base_port: int
     network_id: str
     proxied: bool = False
-    """Whether nodes reach each other through proxies, which chaos can cut and slow down."""
+    """Whether nodes reach each other through proxies, which chaos can cut and slow down. The first nodes only."""
+    committees: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Epoch of the registry -> its nodes in party order, for each epoch after the first; the daemon adds to it."""
+    retired: set[int] = field(default_factory=set)
+    """Nodes of former committees that were stopped for good."""
 
     @property
     def front(self) -> str:
@@ -50,8 +55,22 @@ class Places:
         return f"http://127.0.0.1:{self.eth_port}"
 
     @property
-    def indexes(self) -> range:
-        return range(1, self.nodes + 1)
+    def all_indexes(self) -> list[int]:
+        """Every node there ever was: indexes go on counting."""
+        return sorted({*self.committee(1), *(index for nodes in self.committees.values() for index in nodes)})
+
+    @property
+    def indexes(self) -> list[int]:
+        """The nodes that should run."""
+        return [index for index in self.all_indexes if index not in self.retired]
+
+    def committee(self, epoch: int) -> tuple[int, ...]:
+        """An epoch's nodes in party order; party j is at j - 1."""
+        return tuple(range(1, self.nodes + 1)) if epoch == 1 else self.committees.get(epoch, ())
+
+    def is_proxied(self, index: int) -> bool:
+        """Whether others reach this node through a proxy."""
+        return self.proxied and index <= self.nodes
 
     def ports(self, index: int) -> NodePorts:
         first = self.base_port + 10 * index
@@ -59,12 +78,16 @@ class Places:
 
     def all_ports(self) -> dict[int, str]:
         """Every TCP port and what it is for."""
-        used = {self.base_port: "front", self.eth_port: "Ethereum"}
-        for index in self.indexes:
+        return {self.base_port: "front", self.eth_port: "Ethereum"} | self.ports_of(self.indexes)
+
+    def ports_of(self, indexes: Iterable[int]) -> dict[int, str]:
+        """Every TCP port of some nodes and what it is for."""
+        used: dict[int, str] = {}
+        for index in indexes:
             p = self.ports(index)
             used |= {p.api: f"node {index} api", p.p2p: f"node {index} libp2p"}
             used |= {p.comet: f"node {index} CometBFT", p.metrics: f"node {index} metrics"}
-            if self.proxied:
+            if self.is_proxied(index):
                 used |= {p.p2p_proxy: f"node {index} libp2p proxy", p.comet_proxy: f"node {index} CometBFT proxy"}
         return used
 
@@ -127,8 +150,12 @@ class Places:
             "base_port": self.base_port,
             "network_id": self.network_id,
             "proxied": self.proxied,
+            "committees": {str(epoch): list(nodes) for epoch, nodes in self.committees.items()},
+            "retired": sorted(self.retired),
         }
-        self.settings.write_text(json.dumps(body, indent=1) + "\n")
+        fresh = self.settings.with_suffix(".new")
+        fresh.write_text(json.dumps(body, indent=1) + "\n")
+        fresh.replace(self.settings)
 
 
 def load(folder: Path) -> Places | None:
@@ -139,4 +166,8 @@ def load(folder: Path) -> Places | None:
     except FileNotFoundError:
         return None
     proxied = body.get("proxied") is True
-    return Places(folder, int(body["nodes"]), int(body["base_port"]), str(body["network_id"]), proxied)
+    committees = {int(epoch): tuple(nodes) for epoch, nodes in body.get("committees", {}).items()}
+    retired = set(body.get("retired", ()))
+    return Places(
+        folder, int(body["nodes"]), int(body["base_port"]), str(body["network_id"]), proxied, committees, retired
+    )

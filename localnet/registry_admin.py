@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.committee import Committee
 from authnet_runtime.contract import Call, deployment
 from authnet_runtime.eth_transaction import created_address
@@ -104,6 +105,24 @@ class RegistryAdmin:
         size = (committee.n, committee.k, committee.t)
         await self._do(registry.call("announceEpoch", *size, notice_s, start_when_full))
         return await registry.last_epoch()
+
+    async def open_epoch(
+        self, registry: Registry, epoch: int, committee: Committee, operators: Sequence[str], *, notice_s: int = 0
+    ) -> None:
+        """Announce `epoch` and allow its operators at once; it starts when they have all registered.
+
+        Raises REGISTRY_REFUSED if the next number is another one.
+        """
+        last = await registry.last_epoch()
+        if last + 1 != epoch:
+            raise AuthnetError(Code.REGISTRY_REFUSED, f"the registry's next epoch is {last + 1}, not {epoch}")
+        calls = [
+            registry.call("announceEpoch", committee.n, committee.k, committee.t, notice_s, True),
+            registry.call("allowOperators", epoch, operators),
+        ]
+        sent = [(call.name, await self._sender.send(call, GAS)) for call in calls]
+        for what, transaction in sent:
+            await self._sender.wait(what, transaction)
 
     async def whitelist(self, registry: Registry, epoch: int, operators: Sequence[str]) -> None:
         """Allow operators to register; their order is the order of the parties."""

@@ -38,17 +38,20 @@ class Stage:
         return f"{self.title}: {seen}" if seen > 1 else self.title
 
 
-def registered(places: Places) -> tuple[int, int]:
+def registered(places: Places, epoch: int = 1) -> tuple[int, int]:
+    """How many members of `epoch` the contract has."""
+    seats = len(places.committee(epoch))
     try:
         address = places.registry()["address"]
-        where = {"address": address, "fromBlock": "0x0", "toBlock": "latest", "topics": [REGISTERED]}
-        return len(ethereum.call(places.eth_rpc, "eth_getLogs", where)), places.nodes
+        topics = [REGISTERED, f"0x{epoch:064x}"]
+        where = {"address": address, "fromBlock": "0x0", "toBlock": "latest", "topics": topics}
+        return len(ethereum.call(places.eth_rpc, "eth_getLogs", where)), seats
     except (OSError, ValueError):
-        return 0, places.nodes
+        return 0, seats
 
 
 def genesis(places: Places) -> tuple[int, int]:
-    return sum((places.node_dir(i) / "genesis.json").exists() for i in places.indexes), places.nodes
+    return sum((places.node_dir(i) / "genesis.json").exists() for i in places.indexes), len(places.indexes)
 
 
 def chain(places: Places) -> tuple[int, int]:
@@ -58,7 +61,7 @@ def chain(places: Places) -> tuple[int, int]:
             heights += query_once(places.node_dir(index) / "run" / "read.sock", "/status", timeout=1.0)["height"] > 0
         except AuthnetError:
             continue
-    return heights, places.nodes
+    return heights, len(places.indexes)
 
 
 def committee(places: Places) -> tuple[int, int]:
@@ -77,7 +80,7 @@ def keys(places: Places) -> tuple[int, int]:
 
 
 def doors(places: Places) -> tuple[int, int]:
-    return sum(is_open(places, index) for index in places.indexes), places.nodes
+    return sum(is_open(places, index) for index in places.indexes), len(places.indexes)
 
 
 def is_open(places: Places, index: int) -> bool:

@@ -19,6 +19,8 @@ from localnet.places import Places
 
 SCHEMA = 1
 EMPTY_POOL = {"free": 0, "assigned": 0, "short": 0, "low": 0, "high": 0}
+PAGE = 100
+HANDOVER = ("phase", "batches", "batches_done", "keys", "keys_done", "notice_ends_ms", "deadline_ms")
 _ASK_S = 1.0
 
 
@@ -28,16 +30,19 @@ def status(places: Places, members: Members) -> dict[str, Any]:
     epoch = _ask(places, "/epoch/current") or {}
     pool = _ask(places, "/pool") or {}
     retained = all_retained(lambda path: _ask(places, path))
-    keys = {member["index"]: member for member in epoch.get("members", ())}
-    with ThreadPoolExecutor(places.nodes) as workers:
-        nodes = list(workers.map(lambda index: _node(places, members, index), places.indexes))
+    batches = _batches(places, epoch.get("epoch", 0))
+    seats = {member["endpoint"]: member for member in epoch.get("members", ())}
+    with ThreadPoolExecutor(len(places.all_indexes)) as workers:
+        nodes = list(workers.map(lambda index: _node(places, members, index), places.all_indexes))
     for node in nodes:
-        member = keys.get(node["index"], {})
-        node["identity_pub"] = member.get("identity", "") or node["identity_pub"]
-        node["peer_id"] = member.get("peer_id", "") or node["peer_id"]
-        node["holds_all"] = bool(epoch) and hold_all(retained, node["index"])
-    size = Committee.of(places.nodes)
-    works, can_lose = _margins(size, nodes)
+        member = seats.get(node["api"])
+        if member is not None:
+            node["party"] = member["index"]
+            node["identity_pub"], node["peer_id"] = member["identity"], member["peer_id"]
+            node["holds_all"] = hold_all(retained, member["index"]) and hold_all(batches, member["index"])
+        node["epochs"] = [e for e in (1, *places.committees) if node["index"] in places.committee(e)]
+    size = Committee.of(len(seats) or places.nodes)
+    works, can_lose = _margins(size, [node for node in nodes if node["party"] or not seats])
     serving = bool(epoch.get("epoch")) and pool.get("free", 0) + pool.get("assigned", 0) > 0
     return {
         "schema": SCHEMA,
@@ -46,6 +51,7 @@ def status(places: Places, members: Members) -> dict[str, Any]:
         "network_id": places.network_id,
         "chain_id": network["chain_id"],
         "epoch": epoch.get("epoch", 0),
+        "handover": _handover(_ask(places, "/handover")),
         "n": size.n,
         "k": size.k,
         "t": size.t,
@@ -56,6 +62,26 @@ def status(places: Places, members: Members) -> dict[str, Any]:
         "works": works,
         "nodes": nodes,
     }
+
+
+def _batches(places: Places, epoch: int) -> list[dict[str, Any]]:
+    """Batches that resharings brought to the committee; those it made itself are among the retained sessions."""
+    found: list[dict[str, Any]] = []
+    first = 0
+    while epoch > 1:
+        page = _ask(places, f"/batches/{epoch}/{first}/{PAGE}") or []
+        found += page
+        if len(page) < PAGE:
+            break
+        first = page[-1]["first_index"] + page[-1]["count"]
+    return found
+
+
+def _handover(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The hand-over under way, in short."""
+    if found is None:
+        return None
+    return {"epoch": found["committee"]["epoch"]} | {name: found[name] for name in HANDOVER}
 
 
 def _margins(size: Committee, nodes: list[dict[str, Any]]) -> tuple[dict[str, bool], dict[str, int]]:
@@ -74,7 +100,7 @@ def _node(places: Places, members: Members, index: int) -> dict[str, Any]:
     run = places.node_dir(index) / "run"
     found: dict[str, Any] = {}
     identity: dict[str, Any] = {}
-    state = members.state(index)
+    state = "retired" if index in places.retired else members.state(index)
     processes = members.processes(index) if state == "up" else []
     if state == "up":
         try:
@@ -96,6 +122,8 @@ def _node(places: Places, members: Members, index: int) -> dict[str, Any]:
         "height": found.get("height", 0),
         "app_hash": found.get("app_hash", ""),
         "holds_all": False,
+        "party": 0,
+        "epochs": [],
         "supervisor_pid": members.supervisor_pid(index),
         "processes": [process | {"rss_mb": round(procs.rss_mb(process["pid"]), 1)} for process in processes],
     }

@@ -39,6 +39,8 @@ class ShareCall(msgspec.Struct, frozen=True):
     nonce_enc: bool = False
     session_s: int = 86_400
     curve: str = "secp256k1"
+    epoch: int = 0
+    """The committee meant; 0 for the one that serves."""
 
     def __repr__(self) -> str:
         return "ShareCall(...)"  # it holds a token
@@ -113,8 +115,9 @@ class Keeper:
         answer: dict[str, Any] = await self._login.call("status", timeout=COMMIT_S)
         return answer
 
-    async def commit(self, token_hash: bytes, temp_pub: bytes, verifier: str) -> Committed:
-        params = {"token_hash": token_hash.hex(), "temp_pub": temp_pub.hex(), "verifier": verifier}
+    async def commit(self, token_hash: bytes, temp_pub: bytes, verifier: str, epoch: int = 0) -> Committed:
+        """`epoch`: the committee meant, 0 for the one that serves."""
+        params = {"token_hash": token_hash.hex(), "temp_pub": temp_pub.hex(), "verifier": verifier, "epoch": epoch}
         return _typed(await self._login.call("commit", params, COMMIT_S), Committed)
 
     async def share(self, call: ShareCall) -> Released:

@@ -100,7 +100,7 @@ async def commitment_request(node: Node, params: CommitmentParams) -> Commitment
     record = await node.chain.verifier(params.verifieridentifier)
     look = asyncio.create_task(_known_x(node, params)) if params.verifier_id else None
     try:
-        receipt = await node.keeper.commit(token_hash, temp_pub, record.name)
+        receipt = await node.keeper.commit(token_hash, temp_pub, record.name, params.epoch)
         known_x = await look if look else ""
     finally:
         if look:
@@ -151,6 +151,7 @@ async def get_share_or_key_assign(node: Node, params: ShareParams) -> ShareResul
             nonce_enc=params.nonce_enc or item.nonce_enc,
             session_s=item.session_token_exp_second,
             curve=item.key_type,
+            epoch=params.epoch,
         )
     )
     return _share_result(released)

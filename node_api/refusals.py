@@ -64,6 +64,7 @@ _STATUS = {
     Code.NOT_FOUND: 404,
     Code.UNKNOWN_PATH: 404,
     Code.UNKNOWN_METHOD: 405,
+    Code.EPOCH_MOVED: 409,
     Code.TOO_LARGE: 413,
     Code.RATE_LIMITED: 429,
     Code.QUOTA_EXCEEDED: 429,
@@ -117,7 +118,10 @@ def http_refusal(refusal: AuthnetError) -> HttpRefusal:
     """The body of a refused GET."""
     code = refusal.code
     message = _FIXED.get(code, refusal.message)
-    return HttpRefusal({"code": code.value, "message": message, "cure": cure(code), "nodes": []})
+    body: dict[str, Any] = {"code": code.value, "message": message, "cure": cure(code), "nodes": []}
+    if code is Code.EPOCH_MOVED:
+        body["detail"] = refusal.detail  # the committee to ask, all of it public
+    return HttpRefusal(body)
 
 
 def http_status(code: Code) -> int:

@@ -7,9 +7,13 @@ Only fields that the node reads are named; others are skipped. Pure.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 MAX_RECEIPTS = 32
+Epoch = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+"""Whom our clients mean; torus.js says nothing, which means the serving committee."""
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,7 @@ class CommitmentParams(Fields, frozen=True):
     keytype: str = "secp256k1"
     verifier_id: str = ""
     extended_verifier_id: str = ""
+    epoch: Epoch = 0
 
 
 class LoginItem(Fields, frozen=True):
@@ -74,6 +79,7 @@ class ShareParams(Fields, frozen=True):
     temppubx: str = ""
     temppuby: str = ""
     nonce_enc: bool = False
+    epoch: Epoch = 0
 
 
 class EchoedReceipt(Fields, frozen=True):

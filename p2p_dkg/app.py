@@ -29,6 +29,7 @@ from authnet_runtime.logs import get_logger
 from authnet_runtime.rpc import Handler, serve
 from p2p_dkg.doors.api import api_methods
 from p2p_dkg.doors.dev import DevDoor
+from p2p_dkg.doors.exporting import ExportSigner
 from p2p_dkg.doors.ops import OpsDoor
 from p2p_dkg.doors.state import KeeperState
 from p2p_dkg.faults import FaultPoints
@@ -39,6 +40,7 @@ from p2p_dkg.login.service import LoginService
 from p2p_dkg.network.mesh import Mesh
 from p2p_dkg.ports import Assigned, AssignRequest, LoginPorts
 from p2p_dkg.runner.assign import Assigner
+from p2p_dkg.runner.erasure import Eraser
 from p2p_dkg.runner.runner import Runner
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
@@ -82,14 +84,16 @@ class Keeper:
         faults = FaultPoints(toml.node.dev)
         self._chain = ChainReader(config.read_sock)
         self._comet = CometRpc(config.comet_sock)
-        self._mesh = Mesh(keystore.transport_seed, toml.p2p.listen)
+        self._mesh = Mesh(keystore.transport_seed, toml.p2p.listen, keystore.identity.pub.hex())
         self._watch = ChainWatch(self._chain, keystore)
         self._desk = TxDesk(keystore.identity, self._comet, self._height, faults)
         self._runner = Runner(self._chain, self._watch, self._desk, keystore, self._mesh, faults)
-        self._assigner = Assigner(self._chain, self._watch, self._desk)
+        self._assigner = Assigner(self._chain, self._watch, self._desk, lambda: self._runner.membership.committees)
         self._watch.listeners.append(self._assigner.hint)
         self._state = KeeperState(keystore, self._mesh, self._runner, self._watch, dev=toml.node.dev)
-        self._shares = ShareShelf(keystore)
+        self._shares = ShareShelf(keystore, self._chain)
+        rooms = (self._runner.sessions, self._runner.reshares)
+        self._eraser = Eraser(self._chain, self._watch, self._desk, keystore, rooms, faults)
         self._ops = OpsDoor(keystore, self._mesh, self._runner, self._desk, self._state)
         # Made at the first start, before there is a chain: a log younger than the network gives no receipts at first.
         self._receipts = ReceiptLog(keystore.folder / "login", now_s=time.time())
@@ -101,7 +105,8 @@ class Keeper:
         self._watch.require_no_fork()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end, supervised_fd, nursery.cancel_scope)
-            ops = self._ops.methods(self._dev)
+            exports = ExportSigner(self._chain, self._keystore.identity)
+            ops = self._ops.methods(self._dev) | {"sign_export": exports.sign}
             await nursery.start(partial(serve, self._config.ops_sock, ops, peers=allowed_uids(users.epoch_manager)))
             await nursery.start(self._mesh.run)
             api = api_methods(self._state, self._assign, _login_not_ready())
@@ -119,6 +124,7 @@ class Keeper:
                 api.update(login.handlers())
                 self._state.logs_in = True
                 nursery.start_soon(login.run)
+                nursery.start_soon(self._eraser.run)
                 await self._runner.run()
 
     async def _end(self, supervised_fd: int | None, scope: trio.CancelScope) -> None:
@@ -135,10 +141,10 @@ class Keeper:
         return None if service is None else cast("Callable[[object], bytes]", service.open)
 
     async def _assign(self, request: AssignRequest) -> Assigned:
-        return await self._assigner.assign(request, self._runner.membership.body_epoch)
+        return await self._assigner.assign(request)
 
     def _open_login(self) -> LoginService:
-        keystore, membership = self._keystore, self._runner.membership
+        keystore = self._keystore
         folder = keystore.folder / "login"
         ports = LoginPorts(
             chain=self._chain,
@@ -151,7 +157,6 @@ class Keeper:
             answer_receipts=self._mesh.answer_receipts,
             newest_block=lambda: self._watch.newest,
             settled=self._watch.settle,
-            node_index=membership.index_in,
             folder=folder,
             continuous_since_ms=lambda: keystore.born_ms,
             dev=self._config.toml.node.dev,

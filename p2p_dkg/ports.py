@@ -53,6 +53,8 @@ class Receipt:
     data: str
     signature: bytes
     node_pub: bytes
+    epoch: int = 0
+    """Committee it was given for; 0 where it came from another node, whose text is still unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +87,20 @@ class LoginPorts:
     identity: NodeIdentity
     service_key: Callable[[int], Signer | None]
     """Epoch -> this node's service key of that epoch, None if it has none."""
-    share_of: Callable[[KeyView], KeyShare | None]
-    """This node's share of a key (one small file, cached), None if the node does not hold it."""
+    share_of: Callable[[int, KeyView], Awaitable[KeyShare | None]]
+    """(epoch, key) -> this node's share of a key as a member of that committee, None if it does not hold it."""
     service_open: Callable[[int], Callable[[object], bytes] | None]
     """Epoch -> a function that opens an `Ecies` sealed to the service key."""
     assign: Callable[[AssignRequest], Awaitable[Assigned]]
     """The key of an account, after the block that assigned it. Raises AuthnetError."""
-    ask_receipts: Callable[[bytes, bytes], Awaitable[list[Receipt]]]
-    """(token hash, T) -> receipts that other members say they gave. Unchecked."""
+    ask_receipts: Callable[[int, bytes, bytes], Awaitable[list[Receipt]]]
+    """(epoch, token hash, T) -> receipts that other members of that committee say they gave. Unchecked."""
     answer_receipts: Callable[[ReceiptSource], None]
     """Register what answers other members' asks."""
     newest_block: Callable[[], BlockNote | None]
     """Newest block this keeper acted on; its age says whether the chain lags."""
     settled: Callable[[int], Awaitable[None]]
     """Block time -> returns when the block after it is here and remembered. Raises AuthnetError(CHAIN_STALE)."""
-    node_index: Callable[[int], int | None]
-    """Epoch -> this node's party index in it."""
     folder: Path
     """keeper/login, mode 0700: the receipt log lives here."""
     continuous_since_ms: Callable[[], int]

@@ -16,6 +16,7 @@ from abci_app.handlers import (
     complain,
     deal,
     enckey,
+    erased,
     fallback_list,
     fallback_scalar,
     final,
@@ -23,6 +24,14 @@ from abci_app.handlers import (
     keys,
     observe,
     opened,
+    rack,
+    rcomplain,
+    rdeal,
+    ready,
+    ready_node,
+    reject,
+    rhave,
+    rtest,
 )
 from abci_app.state import State
 from abci_app.transactions import Tx
@@ -45,6 +54,15 @@ HANDLERS: Mapping[str, Handler] = {
     "final": Handler(final.check, final.apply),
     "keys": Handler(keys.check, keys.apply),
     "have": Handler(have.check, have.apply),
+    "rdeal": Handler(rdeal.check, rdeal.apply),
+    "rtest": Handler(rtest.check, rtest.apply),
+    "rack": Handler(rack.check, rack.apply),
+    "rcomplain": Handler(rcomplain.check, rcomplain.apply),
+    "ready": Handler(ready.check, ready.apply),
+    "rhave": Handler(rhave.check, rhave.apply),
     "assign": Handler(assign.check, assign.apply),
     "observe": Handler(observe.check, observe.apply),
+    "reject": Handler(reject.check, reject.apply),
+    "ready_node": Handler(ready_node.check, ready_node.apply),
+    "erased": Handler(erased.check, erased.apply),
 }

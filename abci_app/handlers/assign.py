@@ -24,7 +24,7 @@ _NO_ACCOUNT = r.Account(())
 def check(state: State, tx: Tx) -> None:
     """Raise Rejected unless the account needs its next key, the pool has one and the signer's quota too."""
     message: Assign = tx.message
-    epoch, member = get_party(state, tx.signer)
+    epoch, member = get_party(state, tx.signer, tx.epoch)
     if len(message.account_id) != 32:
         raise Rejected(Code.MALFORMED, "an account id has 32 bytes")
     if message.purpose not in (PURPOSE_LOOKUP, PURPOSE_LOGIN):
@@ -67,7 +67,7 @@ def _check_pool(state: State, is_lookup: bool) -> None:
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     """Take the key, write it into the tree, charge the signer. The result's data is the index."""
     message: Assign = tx.message
-    epoch, member = get_party(state, tx.signer)
+    epoch, member = get_party(state, tx.signer, tx.epoch)
     index, batch = take(state, SECP256K1)
     pair = state.bulk(tables.pool_key(index))
     if pair is None:

@@ -82,7 +82,7 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     found = r.Complaint(message.dealer, member, judgement.convict_is_dealer, state.block.height)
     session = replace(session, complaints=(*session.complaints, found))
     state.put(tables.session(session.sid), session)
-    state.complaints[member] += 1
+    state.complaints[session.epoch, member] += 1
     charge(state, session.epoch, member, complaints=1)
     deal = state.need(tables.dealt(session.sid)).txs[message.dealer - 1]
     return b"", convict(state, session, found, deal, tx.raw)

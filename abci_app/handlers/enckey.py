@@ -1,7 +1,8 @@
 """ENCKEY: a member announces encryption keys for the counters of coming sessions (dkg.md section 2).
 
 A later one replaces keys of counters that have not started. A member's first one of an epoch also announces
-its service key.
+its service key, unless its READY_NODE did. Members of the next committee announce keys for resharings, by the same
+counters as for the sessions after them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from abci_app import tables
 from abci_app.events import Event
 from abci_app.members import get_party
 from abci_app.quotas import charge, require_enckey
+from abci_app.readiness import get_next_counter
 from abci_app.state import State
 from abci_app.transactions import Tx
 from authnet_core.crypto import pok
@@ -28,7 +30,7 @@ _verify = lru_cache(maxsize=2_048)(pok.verify)
 def check(state: State, tx: Tx) -> None:
     """Raise Rejected unless the keys are new, provably the signer's and for counters within reach."""
     message: EncKey = tx.message
-    epoch, member = get_party(state, tx.signer)
+    epoch, member = get_party(state, tx.signer, tx.epoch)
     if not 1 <= len(message.keys) <= MAX_KEYS:
         raise Rejected(Code.MALFORMED, f"between 1 and {MAX_KEYS} keys")
     _check_service_key(state.get(tables.enckeys(epoch.epoch, member)), message.service_key)
@@ -49,7 +51,7 @@ def _check_service_key(known: r.EncKeys | None, service_key: bytes) -> None:
 
 
 def _check_counters(state: State, epoch: int, member: int, message: EncKey) -> None:
-    started = state.need(tables.KEYGEN).next_counter
+    started = get_next_counter(state, epoch)
     ahead = state.need(tables.PARAMS).enckey_ahead
     last = message.first_counter + len(message.keys) - 1
     if last < started:
@@ -69,9 +71,9 @@ def _check_counters(state: State, epoch: int, member: int, message: EncKey) -> N
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     """Keep the announced keys, without those whose counters have started."""
     message: EncKey = tx.message
-    epoch, member = get_party(state, tx.signer)
+    epoch, member = get_party(state, tx.signer, tx.epoch)
     slot = tables.enckeys(epoch.epoch, member)
-    started = state.need(tables.KEYGEN).next_counter
+    started = get_next_counter(state, epoch.epoch)
     known = state.get(slot)
     first, keys = message.first_counter, [entry.key for entry in message.keys]
     merged: dict[int, bytes] = {}

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from abci_app import tables
+from abci_app import batches, masks, tables
 from abci_app.events import Event, event
 from abci_app.pool import add_free
-from abci_app.sessions import FINAL, get_session, require_phase
+from abci_app.sessions import FINAL, get_session, is_held_by_all, require_phase
 from abci_app.state import State
 from abci_app.transactions import Tx
 from authnet_core.crypto import merkle
@@ -44,18 +44,23 @@ def check(state: State, tx: Tx) -> None:
 
 
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
-    """Store the keys below the root and make them free."""
+    """Store the keys below the root and make them free, but for a few that are kept as masks."""
     message: Keys = tx.message
     _, session, _ = get_session(state, tx.signer, message.sid)
     session = replace(session, chunks=session.chunks | 1 << message.chunk)
     state.put(tables.session(session.sid), session)
     first = session.first_index + message.chunk * CHUNK_KEYS
     count = len(message.keys) // KEY_PAIR
+    if message.path:
+        # So that whoever is handed this chunk with a snapshot can check it without the others.
+        state.put_bulk(tables.key_path(first), b"".join(message.path))
     for offset in range(count):
         pair = message.keys[offset * KEY_PAIR : (offset + 1) * KEY_PAIR]
         state.put_bulk(tables.pool_key(first + offset), pair)
         state.put_bulk(tables.key_by_pub(pair[:33]), (first + offset).to_bytes(8, "big"))
-    add_free(state, session, first, count)
+    batch = batches.add_keys(state, session.epoch, session.first_index, count)
+    kept = masks.set_aside(state, batch, first, count)
+    add_free(state, batch, is_held_by_all(session), first, count, kept)
     done = event(
         "key_final",
         sid=session.sid.hex(),

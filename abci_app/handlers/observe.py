@@ -6,9 +6,8 @@ meanwhile leaves nothing behind. No rule ever reads Ethereum.
 
 from __future__ import annotations
 
-from abci_app import first_epoch, tables, verifiers
-from abci_app import records as r
-from abci_app.bits import bit, parties
+from abci_app import epoch_rules, first_epoch, handover, tables, verifiers, votes
+from abci_app.bits import bit
 from abci_app.events import Event
 from abci_app.members import get_membership
 from abci_app.quotas import charge, require_observe
@@ -32,7 +31,7 @@ def _read(message: Observe) -> tuple[Record, bytes]:
     except DecodeError as error:
         raise Rejected(Code.MALFORMED, error.message) from None
     if record.WhichOneof("kind") == "epoch":
-        return record, first_epoch.get_subject(record.epoch)
+        return record, epoch_rules.get_subject(record.epoch.epoch)
     return record, verifiers.get_subject(record.verifier)
 
 
@@ -40,14 +39,15 @@ def check(state: State, tx: Tx) -> None:
     """Raise Rejected unless the record may come into force and the member has not voted for it yet."""
     message: Observe = tx.message
     record, subject = _read(message)
+    digest = record_hash(message.record)
     if record.WhichOneof("kind") == "epoch":
-        first_epoch.check_record(state, record.epoch)
+        epoch_rules.check_record(state, record.epoch, digest)
     else:
         verifiers.check_record(state, record.verifier)
     membership = get_membership(state)
     member = membership.index_of(tx.signer)
-    votes, digest = state.get(tables.votes(subject)), record_hash(message.record)
-    for ballot in votes.ballots if votes is not None else ():
+    known = state.get(tables.votes(subject))
+    for ballot in known.ballots if known is not None else ():
         if ballot.record_hash == digest and ballot.voters & bit(member):
             raise Rejected(Code.ALREADY_VOTED, "this member has observed this record")
     open_votes = state.get(tables.open_votes(member))
@@ -63,37 +63,14 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     membership = get_membership(state)
     member = membership.index_of(tx.signer)
     charge(state, membership.epoch, member, observed=1)
-    voters, ballots = _move_vote(state, subject, message.record, member)
+    voters = votes.cast(state, subject, message.record, member)
     if voters.bit_count() < membership.committee.quorum:
-        state.put(tables.votes(subject), r.Votes(ballots))
-        _set_open(state, member, subject, True)
         return b"", []
-    state.delete(tables.votes(subject))
-    for party in parties(sum(ballot.voters for ballot in ballots)):
-        _set_open(state, party, subject, False)
-    if record.WhichOneof("kind") == "epoch":
+    votes.drop(state, subject)
+    if record.WhichOneof("kind") == "verifier":
+        return b"", verifiers.accept(state, record.verifier)
+    if record.epoch.aborted:
+        return b"", handover.call_off(state, record.epoch.epoch)
+    if membership.epoch == 0:
         return b"", first_epoch.accept(state, record.epoch, record_hash(message.record))
-    return b"", verifiers.accept(state, record.verifier)
-
-
-def _move_vote(state: State, subject: bytes, record: bytes, member: int) -> tuple[int, tuple[r.Ballot, ...]]:
-    """The new voters of `record`, and all ballots with this member's vote there alone."""
-    digest, voters = record_hash(record), bit(member)
-    votes = state.get(tables.votes(subject))
-    others = []
-    for ballot in votes.ballots if votes is not None else ():
-        if ballot.record_hash == digest:
-            voters |= ballot.voters
-        elif ballot.voters & ~bit(member):
-            others.append(r.Ballot(ballot.record_hash, ballot.record, ballot.voters & ~bit(member)))
-    ballots = sorted((*others, r.Ballot(digest, record, voters)), key=lambda ballot: ballot.record_hash)
-    return voters, tuple(ballots)
-
-
-def _set_open(state: State, member: int, subject: bytes, is_open: bool) -> None:
-    slot = tables.open_votes(member)
-    known = state.get(slot)
-    subjects = [other for other in (known.subjects if known is not None else ()) if other != subject]
-    if is_open:
-        subjects.append(subject)
-    state.put(slot, r.OpenVotes(tuple(subjects)))
+    return b"", handover.announce(state, record.epoch, record_hash(message.record))

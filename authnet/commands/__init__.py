@@ -7,7 +7,7 @@ import typer
 
 def build() -> typer.Typer:
     """The whole command tree."""
-    from authnet.commands import blame, chain, dev, genesis, localnet, login, node, resolve, session, status
+    from authnet.commands import blame, chain, dev, epoch, genesis, localnet, login, node, resolve, session, status
 
     app = typer.Typer(
         name="authnet",
@@ -16,6 +16,6 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (resolve, login, status, localnet, node, genesis, chain, session, blame, dev):
+    for module in (resolve, login, status, localnet, node, epoch, genesis, chain, session, blame, dev):
         module.register(app)
     return app

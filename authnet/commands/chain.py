@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from authnet.commands import diff, move
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, local_network, node_run
 from authnet.output import Output, reporting
 from authnet_runtime.rpc_once import query_once
@@ -18,6 +19,10 @@ PAGE = 1000
 FIELDS = ("index", "curve", "Y", "N", "sid", "epoch", "free", "holders")
 
 app = typer.Typer(help="What the chain holds.", no_args_is_help=True)
+app.command()(move.export)
+app.command()(move.sign)
+app.command("import")(move.import_)
+app.command()(diff.diff)
 
 
 def register(parent: typer.Typer) -> None:

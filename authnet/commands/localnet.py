@@ -144,10 +144,29 @@ def token(
 
 
 @app.command()
-def rotate(dir: Dir = DEFAULT_DIR, json: Json = False) -> None:
+def rotate(
+    nodes: Annotated[int, typer.Option(help="5, 6 or 9; as many as now when left out.")] = 0,
+    overlap: Annotated[int, typer.Option(help="How many of the present nodes stay.")] = 0,
+    refresh: Annotated[bool, typer.Option("--refresh", help="The same nodes, with new shares.")] = False,
+    notice_s: Annotated[int, typer.Option(help="Seconds between announcement and hand-over.")] = 0,
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Leave the former nodes running.")] = False,
+    wait_s: Annotated[float, typer.Option(help="Give up waiting after so many seconds; 0: do not wait.")] = 900.0,
+    dir: Dir = DEFAULT_DIR,
+    json: Json = False,
+) -> None:
+    """Hand over to a new committee; returns when it serves. Keys and addresses stay."""
+    from authnet.commands.rotate import run
+
+    with reporting(Output(json)) as out:
+        wish = {"nodes": nodes, "overlap": overlap, "refresh": refresh, "notice_s": notice_s, "keep_old": keep_old}
+        run(out, dir, wish, wait_s)
+
+
+@app.command("rotate-keys")
+def rotate_keys(dir: Dir = DEFAULT_DIR, json: Json = False) -> None:
     """Give the identity provider new signing keys; the former ones stay in its JWKS."""
     with reporting(Output(json)) as out:
-        answer = ask_daemon(dir, "rotate")
+        answer = ask_daemon(dir, "rotate_keys")
         _say(out, answer, "key ids now: " + ", ".join(answer["kids"]))
 
 

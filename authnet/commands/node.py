@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from authnet.commands import backup
 from authnet.output import Output, reporting
 
 app = typer.Typer(help="One node.", no_args_is_help=True)
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 def register(parent: typer.Typer) -> None:
@@ -41,6 +44,7 @@ def init(
     endpoint: Annotated[str, typer.Option(help="Public https URL of this node.")],
     port: Annotated[int, typer.Option(help="API port; libp2p, CometBFT and metrics use the next three.")] = 8798,
     binary: Annotated[str, typer.Option(help="cometbft v0.40.0.")] = "cometbft",
+    epoch: Annotated[int, typer.Option(help="The first epoch of the registry that the node is to be in.")] = 1,
     dev: Annotated[bool, typer.Option("--dev")] = False,
 ) -> None:
     """Make a node's folder: node.toml, passphrase, Ethereum key. Keys that exist are kept."""
@@ -59,6 +63,7 @@ def init(
             comet=f"{host}:{port + 2}",
             metrics=f"127.0.0.1:{port + 3}",
             binary=binary,
+            epoch=epoch,
         )
         node_folder.create(folder.resolve(), settings)
         out.note(f"made {folder}; run it: authnet node run {folder}/node.toml")

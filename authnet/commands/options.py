@@ -26,11 +26,11 @@ def local_network(folder: Path) -> Places:
     return found
 
 
-def ask_daemon(folder: Path, method: str, params: dict[str, Any] | None = None) -> Any:
+def ask_daemon(folder: Path, method: str, params: dict[str, Any] | None = None, timeout: float = 20.0) -> Any:
     """A call to the localnet's daemon. Raises AuthnetError (NETWORK_DOWN when it does not run)."""
     found = local_network(folder)
     try:
-        return call_once(found.daemon_sock, method, params, timeout=20.0)
+        return call_once(found.daemon_sock, method, params, timeout=timeout)
     except AuthnetError as error:
         if error.code is Code.UNAVAILABLE and not found.daemon_sock.exists():
             text = f"the local network in {found.dir} is not running; start it: authnet localnet up"
@@ -42,5 +42,5 @@ def node_run(folder: Path, index: int) -> Path:
     """A node's run/ folder. Raises AuthnetError(BAD_PARAMS)."""
     found = local_network(folder)
     if index not in found.indexes:
-        raise AuthnetError(Code.BAD_PARAMS, f"nodes are 1 to {found.nodes}")
+        raise AuthnetError(Code.BAD_PARAMS, f"running nodes are {', '.join(map(str, found.indexes))}")
     return found.node_dir(index) / "run"

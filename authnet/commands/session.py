@@ -36,7 +36,7 @@ def list_sessions(
         found = local_network(dir)
         path = "/sessions"
         answer = query_once(node_run(dir, node) / "read.sock", path) if node else ask_chain(found, path)
-        rows = [_row(view, found.nodes) for view in (*answer["open"], *answer["recent"])]
+        rows = [_row(view, len(view["eks"])) for view in (*answer["open"], *answer["recent"])]
         if out.json or not sys.stdout.isatty():
             out.emit(rows)
             return

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 TRY = (
     ("look an address up before its owner ever logged in", "resolve mock-google bob@example.com"),
     ("log in as bob and see that it is his", "login mock-google bob@example.com"),
-    ("lose a node", "localnet kill 1"),
+    ("lose a node", "localnet kill {}"),
     ("what is left", "localnet status"),
-    ("bring it back", "localnet start 1"),
+    ("bring it back", "localnet start {}"),
+    ("let other nodes take over", "localnet rotate"),
     ("stop everything", "localnet down"),
 )
 
@@ -78,12 +79,13 @@ def welcome(out: Output, status: dict[str, Any]) -> None:
     if out.json:
         out.emit(status)
         return
-    first = status["nodes"][0]
+    nodes = [node for node in status["nodes"] if node["party"]] or status["nodes"]
+    first = nodes[0]
     urls = {
         "front": status["front"],
         "node list": f"{status['front']}/fnd/node-details",
         "trust root": f"{status['front']}/network.json",
-        "node 1": f"{first['api']}/sss/jrpc  (others: {', '.join(node['api'] for node in status['nodes'][1:])})",
+        f"node {first['index']}": f"{first['api']}/sss/jrpc  (others: {', '.join(node['api'] for node in nodes[1:])})",
         "Ethereum": f"{status['eth']['rpc']}, registry {status['eth']['registry']}",
         "logs": f"{status['dir']}/node*/logs",
         "keys ready": _keys(status["pool"]),
@@ -92,7 +94,11 @@ def welcome(out: Output, status: dict[str, Any]) -> None:
     }
     out.fields(f"\nA network of {status['n']} nodes is up ({status['network_id']})", urls)
     where = _dir_option(status["dir"])
-    out.table("\nThings to try", ("", ""), [(f"{text}:", f"{_program()} {words}{where}") for text, words in TRY])
+    out.table(
+        "\nThings to try",
+        ("", ""),
+        [(f"{text}:", f"{_program()} {words.format(first['index'])}{where}") for text, words in TRY],
+    )
     out.note("All processes run as one user here; a real node gives each its own. For development only.")
 
 

@@ -5,12 +5,16 @@ Paths are relative to the node's folder, in which cometbft runs, so that a folde
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from string import Template
 from typing import Any
 
 PEERS_FILE = "peers.txt"
 """In cometbft/config: one id@host:port per line, written when the committee is known."""
+
+TRUST_FILE = "trust.json"
+"""In cometbft/config of a node that joins by state sync: {height, hash, servers}, written before genesis.json."""
 
 QUIET = "consensus:error,state:error,*:info"
 """Without the several lines of each block."""
@@ -64,6 +68,7 @@ create_empty_blocks = false
 create_empty_blocks_interval = "$empty_blocks"
 double_sign_check_height = 0
 
+$statesync
 [storage]
 discard_abci_responses = true
 
@@ -74,14 +79,36 @@ indexer = "null"
 prometheus = false
 """)
 
+STATE_SYNC = Template("""\
+[statesync]
+enable = true
+rpc_servers = "$servers"
+trust_height = $height
+trust_hash = "$hash"
+trust_period = "168h0m0s"
+discovery_time = "5s"
+chunk_request_timeout = "10s"
+chunk_fetchers = "4"
+""")
+
 
 def write(folder: Path, toml: dict[str, Any]) -> None:
     """Write cometbft/config/config.toml of the node in `folder`."""
     config = folder / "cometbft" / "config"
-    (config / "config.toml").write_text(render(folder.name, toml, _peers(config / PEERS_FILE)))
+    trust = _state_sync(config / TRUST_FILE, toml)
+    (config / "config.toml").write_text(render(folder.name, toml, _peers(config / PEERS_FILE), trust))
 
 
-def render(moniker: str, toml: dict[str, Any], peers: list[str]) -> str:
+def has_new_peers(folder: Path) -> bool:
+    """Whether the peers were written after the config.toml that CometBFT reads at its start."""
+    config = folder / "cometbft" / "config"
+    try:
+        return (config / PEERS_FILE).stat().st_mtime_ns > (config / "config.toml").stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+
+
+def render(moniker: str, toml: dict[str, Any], peers: list[str], state_sync: str = "") -> str:
     """The text of config.toml."""
     comet: dict[str, Any] = toml.get("cometbft", {})
     return TEMPLATE.substitute(
@@ -94,9 +121,22 @@ def render(moniker: str, toml: dict[str, Any], peers: list[str]) -> str:
         propose=comet.get("timeout_propose_ms", 300),
         vote=comet.get("timeout_vote_ms", 100),
         commit=comet.get("timeout_commit_ms", 50),
+        statesync=state_sync,
         empty_blocks=f"{int(float(comet.get('empty_blocks_s', 5.0)) * 1000)}ms",
     )
 
 
 def _peers(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
+
+
+def _state_sync(path: Path, toml: dict[str, Any]) -> str:
+    """The section for a node that asks for a state; CometBFT heeds it only while it has no block.
+
+    Without a trusted block (genesis.json was put there by hand) all blocks are synced.
+    """
+    if not toml.get("cometbft", {}).get("state_sync", False) or not path.exists():
+        return ""
+    trust: dict[str, Any] = json.loads(path.read_text())
+    servers = ",".join(trust["servers"])
+    return STATE_SYNC.substitute(servers=servers, height=int(trust["height"]), hash=trust["hash"])

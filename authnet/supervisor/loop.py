@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from authnet.supervisor import plan, stuck
+from authnet.supervisor import comet_config, plan, stuck
 from authnet.supervisor.children import Child
 
 REFUSALS_TO_GIVE_UP = 3
@@ -97,8 +97,11 @@ class Supervisor:
         if now < self._look_at or comet.process is None or comet.kill_at:
             return
         self._look_at = now + stuck.EVERY_S
-        if self._stuck.is_stuck(now, *stuck.heights(self.node.socket("comet.sock"))):
-            _say("cometbft stands still while its peers go on; it is started again")
+        has_new_peers = comet_config.has_new_peers(self.node.folder)
+        sock = self.node.socket("comet.sock")
+        is_stuck = self._stuck.is_stuck(now, *stuck.heights(sock), has_new_peers=has_new_peers)
+        if is_stuck and (has_new_peers or not stuck.is_syncing(sock)):
+            _say("cometbft stands still while its peers go on, or has new peers; it is started again")
             comet.ask_to_end()
 
     def _end_partner(self, child: Child) -> None:

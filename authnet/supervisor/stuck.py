@@ -34,14 +34,27 @@ class _UnixConnection(HTTPConnection):
 
 def heights(comet_sock: Path) -> tuple[int, int]:
     """(own height, highest peer's); zeros when CometBFT does not say."""
-    link = _UnixConnection(comet_sock)
     try:
-        link.request("GET", "/dump_consensus_state")
-        found: dict[str, Any] = json.load(link.getresponse())["result"]
+        found = _ask(comet_sock, "/dump_consensus_state")
         peers = [int(peer["peer_state"]["round_state"]["height"]) for peer in found["peers"]]
         return int(found["round_state"]["height"]), max(peers, default=0)
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return 0, 0
+
+
+def is_syncing(comet_sock: Path) -> bool:
+    """Whether it fetches blocks or a state: its height stands still meanwhile, and a restart begins a state anew."""
+    try:
+        return _ask(comet_sock, "/status")["sync_info"]["catching_up"] is True
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return False
+
+
+def _ask(comet_sock: Path, path: str) -> Any:
+    link = _UnixConnection(comet_sock)
+    try:
+        link.request("GET", path)
+        return json.load(link.getresponse())["result"]
     finally:
         link.close()
 
@@ -53,9 +66,13 @@ class StuckWatch:
     _own: int = 0
     _since: float = 0.0
 
-    def is_stuck(self, now: float, own: int, peers: int) -> bool:
-        """Whether the node has stood at one height for STUCK_S while a peer was ahead."""
-        if not own or own != self._own or peers < own + AHEAD:
+    def is_stuck(self, now: float, own: int, peers: int, *, has_new_peers: bool = False) -> bool:
+        """Whether the node has stood at one height for STUCK_S while a peer was ahead.
+
+        Or while it could dial peers that it was not told of when it started: a node that comes back after its
+        committee has left knows nobody who still runs. A chain that rests makes a block every few seconds.
+        """
+        if not own or own != self._own or not (has_new_peers or peers >= own + AHEAD):
             self._own, self._since = own, now
             return False
         if now - self._since < STUCK_S:

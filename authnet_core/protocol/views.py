@@ -45,10 +45,21 @@ class EpochView(View, frozen=True, kw_only=True):
     k: int
     t: int
     status: str
+    """next (announced, not in charge), serving (current on chain), retired, aborted."""
     members: tuple[MemberView, ...]
     committee_hash: str
     serving_from_ms: int = 0
     """A_e of epochs.md; 0 for the first epoch."""
+    serving_until_ms: int = 0
+    """A_{e+1}; 0 while no other epoch has become current."""
+    grace_ends_ms: int = 0
+    """When a former committee erases its shares; 0 while it is current."""
+    erased: tuple[int, ...] = ()
+    """Members that said they erased this epoch's shares."""
+    previous: int = 0
+    """The epoch it takes over from; 0 for the first."""
+    called_off: bool = False
+    """The registry called it off when it was in charge already; it stays in charge."""
 
 
 class AudienceView(View, frozen=True, kw_only=True):
@@ -201,6 +212,9 @@ class KeyView(View, frozen=True, kw_only=True):
     assigned_ms: int = 0
     upgraded: bool = False
     holders: tuple[int, ...] = ()
+    """In the epoch in charge; `sid` and `epoch` are those of the assignment, or of the epoch in charge if unassigned."""
+    mask: bool = False
+    """Kept for a resharing or burnt in one: nobody will be assigned it."""
 
 
 class AccountView(View, frozen=True, kw_only=True):
@@ -219,7 +233,130 @@ class PoolView(View, frozen=True, kw_only=True):
     high: int
     reserved: int
     """Free keys kept for logins."""
+    masks: int = 0
+    """Keys that are no one's: kept for resharings, or burnt in one."""
 
 
 class ParamsView(View, frozen=True, kw_only=True):
     values: dict[str, int]
+
+
+class ReadyNodeView(View, frozen=True, kw_only=True):
+    """One incoming member's READY_NODE."""
+
+    index: int
+    height: int
+    app_hash: str
+    service_key: str
+
+
+class HandoverView(View, frozen=True, kw_only=True):
+    """The hand-over under way (`/handover`), absent when there is none."""
+
+    phase: str
+    """announced, joining, resharing, switching."""
+    record_hash: str
+    committee: EpochView
+    """The next committee."""
+    from_epoch: int
+    announced_height: int
+    announced_ms: int
+    notice_ends_ms: int
+    phase_height: int
+    phase_ms: int
+    """Block that opened the phase; its time is 0 until the block after it."""
+    deadline_ms: int = 0
+    """When this phase is given up; 0 while it has no end."""
+    rejected: tuple[int, ...] = ()
+    """Present members that rejected it."""
+    ready_nodes: tuple[ReadyNodeView, ...] = ()
+    batches: int = 0
+    batches_done: int = 0
+    keys: int = 0
+    keys_done: int = 0
+    frozen: bool = False
+    """No START: the last keys are moved."""
+    switch_height: int = 0
+
+
+class HandoverEndView(View, frozen=True, kw_only=True):
+    """How the last hand-overs ended (`/handovers`), newest first."""
+
+    epoch: int
+    outcome: str
+    """switched, rejected, aborted, timed-out."""
+    height: int
+    time_ms: int
+    reason: str = ""
+
+
+class BatchView(View, frozen=True, kw_only=True):
+    """Keys [first_index, first_index + count) as one committee holds them (`/batch/{epoch}/{index}`)."""
+
+    id: str
+    """sid of the session that made them in this epoch, or rid of the resharing that brought them."""
+    epoch: int
+    first_index: int
+    count: int
+    root: str
+    """Merkle root over (Y, N), the same in every epoch."""
+    holders: tuple[int, ...]
+    source: str = ""
+    """The batch's id in the epoch before; empty for a session of this epoch."""
+
+
+class ReshareDealView(View, frozen=True, kw_only=True):
+    e: str
+    pok: str
+    root: str
+    height: int
+
+
+class ReshareView(View, frozen=True, kw_only=True):
+    """The whole record of one resharing (`/reshare/{rid}`). Party indexes: dealers old, receivers new."""
+
+    rid: str
+    from_epoch: int
+    to_epoch: int
+    curve: str
+    first_index: int
+    count: int
+    root: str
+    """Merkle root over (Y, N) of the keys."""
+    source: str
+    """The batch's id in the old epoch."""
+    mask_index: int
+    mask_source: str
+    """The old batch that holds the mask key."""
+    attempt: int
+    counter: int
+    """Of the new members' encryption keys."""
+    eks: tuple[str, ...]
+    phase: str
+    """deal, test, ack, ready, final, failed."""
+    h0: int
+    t0_ms: int
+    deals: dict[int, ReshareDealView]
+    dealers: tuple[int, ...] = ()
+    """D; fixed when `phase` leaves deal."""
+    gamma_seed: str = ""
+    tests: dict[int, tuple[str, ...]] = {}
+    acks: dict[int, int] = {}
+    sums: dict[int, str] = {}
+    complaints: tuple[ComplaintView, ...] = ()
+    candidates: tuple[int, ...] = ()
+    q: tuple[int, ...] = ()
+    """Q': k old dealers; fixed when `phase` becomes ready."""
+    readies: dict[int, str] = {}
+    hash: str = ""
+    holders: tuple[int, ...] = ()
+    final_height: int = 0
+    final_ms: int = 0
+    height: int = 0
+
+
+class ResharesView(View, frozen=True, kw_only=True):
+    """`/reshares`: those under way, and the rids of finished ones that some new member still lacks."""
+
+    open: tuple[ReshareView, ...]
+    retained: tuple[str, ...] = ()

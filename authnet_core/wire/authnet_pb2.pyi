@@ -34,7 +34,7 @@ class SignedTx(_message.Message):
     def __init__(self, body: _Optional[bytes] = ..., signer: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class TxBody(_message.Message):
-    __slots__ = ("chain_id", "version", "epoch", "expiry_height", "enckey", "deal", "ack", "complain", "opened", "fallback_list", "fallback_scalar", "final", "keys", "have", "assign", "observe")
+    __slots__ = ("chain_id", "version", "epoch", "expiry_height", "enckey", "deal", "ack", "complain", "opened", "fallback_list", "fallback_scalar", "final", "keys", "have", "rdeal", "rtest", "rack", "rcomplain", "ready", "rhave", "assign", "observe", "reject", "ready_node", "erased")
     CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -49,8 +49,17 @@ class TxBody(_message.Message):
     FINAL_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     HAVE_FIELD_NUMBER: _ClassVar[int]
+    RDEAL_FIELD_NUMBER: _ClassVar[int]
+    RTEST_FIELD_NUMBER: _ClassVar[int]
+    RACK_FIELD_NUMBER: _ClassVar[int]
+    RCOMPLAIN_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    RHAVE_FIELD_NUMBER: _ClassVar[int]
     ASSIGN_FIELD_NUMBER: _ClassVar[int]
     OBSERVE_FIELD_NUMBER: _ClassVar[int]
+    REJECT_FIELD_NUMBER: _ClassVar[int]
+    READY_NODE_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
     chain_id: str
     version: int
     epoch: int
@@ -65,9 +74,18 @@ class TxBody(_message.Message):
     final: Final
     keys: Keys
     have: Have
+    rdeal: ReshareDeal
+    rtest: ReshareTest
+    rack: ReshareAck
+    rcomplain: ReshareComplain
+    ready: ReshareReady
+    rhave: ReshareHave
     assign: Assign
     observe: Observe
-    def __init__(self, chain_id: _Optional[str] = ..., version: _Optional[int] = ..., epoch: _Optional[int] = ..., expiry_height: _Optional[int] = ..., enckey: _Optional[_Union[EncKey, _Mapping]] = ..., deal: _Optional[_Union[Deal, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., complain: _Optional[_Union[Complain, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., fallback_list: _Optional[_Union[FallbackList, _Mapping]] = ..., fallback_scalar: _Optional[_Union[FallbackScalar, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., keys: _Optional[_Union[Keys, _Mapping]] = ..., have: _Optional[_Union[Have, _Mapping]] = ..., assign: _Optional[_Union[Assign, _Mapping]] = ..., observe: _Optional[_Union[Observe, _Mapping]] = ...) -> None: ...
+    reject: Reject
+    ready_node: ReadyNode
+    erased: Erased
+    def __init__(self, chain_id: _Optional[str] = ..., version: _Optional[int] = ..., epoch: _Optional[int] = ..., expiry_height: _Optional[int] = ..., enckey: _Optional[_Union[EncKey, _Mapping]] = ..., deal: _Optional[_Union[Deal, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., complain: _Optional[_Union[Complain, _Mapping]] = ..., opened: _Optional[_Union[Opened, _Mapping]] = ..., fallback_list: _Optional[_Union[FallbackList, _Mapping]] = ..., fallback_scalar: _Optional[_Union[FallbackScalar, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., keys: _Optional[_Union[Keys, _Mapping]] = ..., have: _Optional[_Union[Have, _Mapping]] = ..., rdeal: _Optional[_Union[ReshareDeal, _Mapping]] = ..., rtest: _Optional[_Union[ReshareTest, _Mapping]] = ..., rack: _Optional[_Union[ReshareAck, _Mapping]] = ..., rcomplain: _Optional[_Union[ReshareComplain, _Mapping]] = ..., ready: _Optional[_Union[ReshareReady, _Mapping]] = ..., rhave: _Optional[_Union[ReshareHave, _Mapping]] = ..., assign: _Optional[_Union[Assign, _Mapping]] = ..., observe: _Optional[_Union[Observe, _Mapping]] = ..., reject: _Optional[_Union[Reject, _Mapping]] = ..., ready_node: _Optional[_Union[ReadyNode, _Mapping]] = ..., erased: _Optional[_Union[Erased, _Mapping]] = ...) -> None: ...
 
 class EncKeyEntry(_message.Message):
     __slots__ = ("key", "pok")
@@ -185,6 +203,94 @@ class Have(_message.Message):
     sid: bytes
     def __init__(self, sid: _Optional[bytes] = ...) -> None: ...
 
+class ReshareDeal(_message.Message):
+    __slots__ = ("rid", "e", "pok", "root")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    E_FIELD_NUMBER: _ClassVar[int]
+    POK_FIELD_NUMBER: _ClassVar[int]
+    ROOT_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    e: bytes
+    pok: bytes
+    root: bytes
+    def __init__(self, rid: _Optional[bytes] = ..., e: _Optional[bytes] = ..., pok: _Optional[bytes] = ..., root: _Optional[bytes] = ...) -> None: ...
+
+class ReshareTest(_message.Message):
+    __slots__ = ("rid", "u")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    U_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    u: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, rid: _Optional[bytes] = ..., u: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class ReshareAck(_message.Message):
+    __slots__ = ("rid", "dealers", "sum")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    DEALERS_FIELD_NUMBER: _ClassVar[int]
+    SUM_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    dealers: int
+    sum: bytes
+    def __init__(self, rid: _Optional[bytes] = ..., dealers: _Optional[int] = ..., sum: _Optional[bytes] = ...) -> None: ...
+
+class ReshareComplain(_message.Message):
+    __slots__ = ("rid", "dealer", "shared", "dleq", "ciphertext", "leaves", "deal_hash")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    DLEQ_FIELD_NUMBER: _ClassVar[int]
+    CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
+    LEAVES_FIELD_NUMBER: _ClassVar[int]
+    DEAL_HASH_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    dealer: int
+    shared: bytes
+    dleq: bytes
+    ciphertext: bytes
+    leaves: _containers.RepeatedScalarFieldContainer[bytes]
+    deal_hash: bytes
+    def __init__(self, rid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., shared: _Optional[bytes] = ..., dleq: _Optional[bytes] = ..., ciphertext: _Optional[bytes] = ..., leaves: _Optional[_Iterable[bytes]] = ..., deal_hash: _Optional[bytes] = ...) -> None: ...
+
+class ReshareReady(_message.Message):
+    __slots__ = ("rid", "hash")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    hash: bytes
+    def __init__(self, rid: _Optional[bytes] = ..., hash: _Optional[bytes] = ...) -> None: ...
+
+class ReshareHave(_message.Message):
+    __slots__ = ("rid",)
+    RID_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    def __init__(self, rid: _Optional[bytes] = ...) -> None: ...
+
+class Reject(_message.Message):
+    __slots__ = ("epoch", "record_hash")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    RECORD_HASH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    record_hash: bytes
+    def __init__(self, epoch: _Optional[int] = ..., record_hash: _Optional[bytes] = ...) -> None: ...
+
+class ReadyNode(_message.Message):
+    __slots__ = ("epoch", "height", "app_hash", "service_key")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    APP_HASH_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_KEY_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    height: int
+    app_hash: bytes
+    service_key: bytes
+    def __init__(self, epoch: _Optional[int] = ..., height: _Optional[int] = ..., app_hash: _Optional[bytes] = ..., service_key: _Optional[bytes] = ...) -> None: ...
+
+class Erased(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    def __init__(self, epoch: _Optional[int] = ...) -> None: ...
+
 class Assign(_message.Message):
     __slots__ = ("verifier", "account_id", "curve", "number", "purpose")
     VERIFIER_FIELD_NUMBER: _ClassVar[int]
@@ -234,7 +340,7 @@ class Member(_message.Message):
     def __init__(self, index: _Optional[int] = ..., operator: _Optional[str] = ..., identity: _Optional[bytes] = ..., consensus: _Optional[bytes] = ..., peer_id: _Optional[str] = ..., p2p_addr: _Optional[str] = ..., comet_addr: _Optional[str] = ..., endpoint: _Optional[str] = ...) -> None: ...
 
 class EpochRecord(_message.Message):
-    __slots__ = ("epoch", "n", "k", "t", "members", "previous", "next", "notice_s")
+    __slots__ = ("epoch", "n", "k", "t", "members", "previous", "next", "notice_s", "aborted")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     N_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
@@ -243,6 +349,7 @@ class EpochRecord(_message.Message):
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_FIELD_NUMBER: _ClassVar[int]
     NOTICE_S_FIELD_NUMBER: _ClassVar[int]
+    ABORTED_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     n: int
     k: int
@@ -251,7 +358,8 @@ class EpochRecord(_message.Message):
     previous: int
     next: int
     notice_s: int
-    def __init__(self, epoch: _Optional[int] = ..., n: _Optional[int] = ..., k: _Optional[int] = ..., t: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., previous: _Optional[int] = ..., next: _Optional[int] = ..., notice_s: _Optional[int] = ...) -> None: ...
+    aborted: bool
+    def __init__(self, epoch: _Optional[int] = ..., n: _Optional[int] = ..., k: _Optional[int] = ..., t: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., previous: _Optional[int] = ..., next: _Optional[int] = ..., notice_s: _Optional[int] = ..., aborted: _Optional[bool] = ...) -> None: ...
 
 class Audience(_message.Message):
     __slots__ = ("aud", "mode")

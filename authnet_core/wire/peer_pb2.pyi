@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Frame(_message.Message):
-    __slots__ = ("hello", "ping", "bundle", "point_list", "want_bundle", "want_list", "parts", "want_parts", "recovery", "want_recovery", "receipt_ask", "receipt_answer")
+    __slots__ = ("hello", "ping", "bundle", "point_list", "want_bundle", "want_list", "parts", "want_parts", "recovery", "want_recovery", "reshare_bundle", "want_reshare_bundle", "receipt_ask", "receipt_answer", "reshare_recovery", "want_reshare_recovery", "nonces", "want_nonces")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
@@ -18,8 +18,14 @@ class Frame(_message.Message):
     WANT_PARTS_FIELD_NUMBER: _ClassVar[int]
     RECOVERY_FIELD_NUMBER: _ClassVar[int]
     WANT_RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    RESHARE_BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    WANT_RESHARE_BUNDLE_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_ASK_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    RESHARE_RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    WANT_RESHARE_RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    NONCES_FIELD_NUMBER: _ClassVar[int]
+    WANT_NONCES_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     ping: Ping
     bundle: Bundle
@@ -30,9 +36,15 @@ class Frame(_message.Message):
     want_parts: WantParts
     recovery: Recovery
     want_recovery: Want
+    reshare_bundle: ReshareBundle
+    want_reshare_bundle: ReshareWant
     receipt_ask: ReceiptAsk
     receipt_answer: ReceiptAnswer
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., bundle: _Optional[_Union[Bundle, _Mapping]] = ..., point_list: _Optional[_Union[PointList, _Mapping]] = ..., want_bundle: _Optional[_Union[Want, _Mapping]] = ..., want_list: _Optional[_Union[Want, _Mapping]] = ..., parts: _Optional[_Union[Parts, _Mapping]] = ..., want_parts: _Optional[_Union[WantParts, _Mapping]] = ..., recovery: _Optional[_Union[Recovery, _Mapping]] = ..., want_recovery: _Optional[_Union[Want, _Mapping]] = ..., receipt_ask: _Optional[_Union[ReceiptAsk, _Mapping]] = ..., receipt_answer: _Optional[_Union[ReceiptAnswer, _Mapping]] = ...) -> None: ...
+    reshare_recovery: ReshareRecovery
+    want_reshare_recovery: ReshareWant
+    nonces: Nonces
+    want_nonces: WantNonces
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., bundle: _Optional[_Union[Bundle, _Mapping]] = ..., point_list: _Optional[_Union[PointList, _Mapping]] = ..., want_bundle: _Optional[_Union[Want, _Mapping]] = ..., want_list: _Optional[_Union[Want, _Mapping]] = ..., parts: _Optional[_Union[Parts, _Mapping]] = ..., want_parts: _Optional[_Union[WantParts, _Mapping]] = ..., recovery: _Optional[_Union[Recovery, _Mapping]] = ..., want_recovery: _Optional[_Union[Want, _Mapping]] = ..., reshare_bundle: _Optional[_Union[ReshareBundle, _Mapping]] = ..., want_reshare_bundle: _Optional[_Union[ReshareWant, _Mapping]] = ..., receipt_ask: _Optional[_Union[ReceiptAsk, _Mapping]] = ..., receipt_answer: _Optional[_Union[ReceiptAnswer, _Mapping]] = ..., reshare_recovery: _Optional[_Union[ReshareRecovery, _Mapping]] = ..., want_reshare_recovery: _Optional[_Union[ReshareWant, _Mapping]] = ..., nonces: _Optional[_Union[Nonces, _Mapping]] = ..., want_nonces: _Optional[_Union[WantNonces, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("chain_id", "version", "epoch", "committee_hash", "index")
@@ -117,6 +129,52 @@ class Recovery(_message.Message):
     shared: bytes
     dleq: bytes
     def __init__(self, sid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., shared: _Optional[bytes] = ..., dleq: _Optional[bytes] = ...) -> None: ...
+
+class ReshareBundle(_message.Message):
+    __slots__ = ("rid", "dealer", "leaves", "ciphertexts")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    LEAVES_FIELD_NUMBER: _ClassVar[int]
+    CIPHERTEXTS_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    dealer: int
+    leaves: _containers.RepeatedScalarFieldContainer[bytes]
+    ciphertexts: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, rid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., leaves: _Optional[_Iterable[bytes]] = ..., ciphertexts: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class ReshareWant(_message.Message):
+    __slots__ = ("rid", "dealer")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    dealer: int
+    def __init__(self, rid: _Optional[bytes] = ..., dealer: _Optional[int] = ...) -> None: ...
+
+class ReshareRecovery(_message.Message):
+    __slots__ = ("rid", "dealer", "shared", "dleq")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    DLEQ_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    dealer: int
+    shared: bytes
+    dleq: bytes
+    def __init__(self, rid: _Optional[bytes] = ..., dealer: _Optional[int] = ..., shared: _Optional[bytes] = ..., dleq: _Optional[bytes] = ...) -> None: ...
+
+class Nonces(_message.Message):
+    __slots__ = ("rid", "nonces")
+    RID_FIELD_NUMBER: _ClassVar[int]
+    NONCES_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    nonces: bytes
+    def __init__(self, rid: _Optional[bytes] = ..., nonces: _Optional[bytes] = ...) -> None: ...
+
+class WantNonces(_message.Message):
+    __slots__ = ("rid",)
+    RID_FIELD_NUMBER: _ClassVar[int]
+    rid: bytes
+    def __init__(self, rid: _Optional[bytes] = ...) -> None: ...
 
 class ReceiptAsk(_message.Message):
     __slots__ = ("id", "token_hash", "temp_pub")

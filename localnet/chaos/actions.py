@@ -72,7 +72,7 @@ class Actions:
     def _apply_outside(self, kind: Kind) -> None:
         match kind:
             case Kind.JWKS_ROTATION:
-                self.ask("rotate")
+                self.ask("rotate_keys")
             case Kind.JWKS_OUTAGE:
                 self.ask("provider", out=True)
             case Kind.ETH_RESTART:

@@ -97,7 +97,7 @@ class Proxies:
 
     async def listen(self) -> None:
         """Open all doors. Raises OSError if one is taken."""
-        for index in self._places.indexes:
+        for index in self._places.committee(1):
             ports = self._places.ports(index)
             for door, inside in ((ports.p2p_proxy, ports.p2p), (ports.comet_proxy, ports.comet)):
                 await self._listen_at(index, door, inside)

@@ -31,6 +31,8 @@ class SharesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     first: int = msgspec.field(default=0, name="from")
     limit: int = MAX_KEYS
+    epoch: int = 0
+    """Whose shares; 0 for the epoch in charge."""
 
 
 class SecretsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,14 +51,13 @@ class DevDoor:
         self._passphrase_file = passphrase_file
 
     async def shares(self, params: dict[str, Any], _: Connection) -> Any:
-        """This node's shares of the keys from an index on: {index, x, share, nonce}."""
+        """This node's shares of the keys from an index on, as a member of an epoch: {index, x, share, nonce}."""
         self._state.require_dev()
-        self._state.require_committee()
         asked = read_params(params, SharesParams)
+        epoch, own = self._state.place(asked.epoch)
         limit = max(1, min(asked.limit, MAX_KEYS))
         keys = await self._chain.query(f"/keys/{max(asked.first, 0)}/{limit}", list[KeyView]) or []
-        found = [(key, await to_thread.run_sync(self._shares.share_of, key)) for key in keys]
-        own = self._state.show()["node_index"]
+        found = [(key, await self._shares.share_of(epoch, key)) for key in keys]
         return [_line(key, share, own) for key, share in found if share is not None]
 
     async def secrets(self, params: dict[str, Any], _: Connection) -> Any:

@@ -24,9 +24,16 @@ MAX_RECORD_BYTES = 65_536
 
 
 class ObserveParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of `observe`."""
+    """Parameters of `observe` and `saw_epoch`."""
 
     record: str
+
+
+class RejectParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `reject`: the epoch that is to take over, and its record as this operator saw it."""
+
+    epoch: int
+    record_hash: str
 
 
 class OpsDoor:
@@ -40,6 +47,8 @@ class OpsDoor:
         """The table of ops.sock."""
         return {
             "observe": self._observe,
+            "saw_epoch": self._saw_epoch,
+            "reject": self._reject,
             "sign_registration": self._sign_registration,
             "identity": self._identity,
             "epoch": self._epoch,
@@ -62,6 +71,24 @@ class OpsDoor:
             raise AuthnetError(ticket.code, ticket.log)
         return {"tx_hash": ticket.tx_hash, "expiry_height": ticket.expiry_height}
 
+    async def _reject(self, params: dict[str, Any], _: Connection) -> Any:
+        """The operator's word against the next committee."""
+        asked = read_params(params, RejectParams)
+        body = pb.Reject(epoch=asked.epoch, record_hash=unhex("record_hash", asked.record_hash))
+        ticket = await self._desk.send(self._runner.membership.body_epoch, "reject", body)
+        if ticket.code is not None:
+            raise AuthnetError(ticket.code, ticket.log)
+        return {"tx_hash": ticket.tx_hash, "expiry_height": ticket.expiry_height}
+
+    async def _saw_epoch(self, params: dict[str, Any], _: Connection) -> Any:
+        raw = unhex("record", read_params(params, ObserveParams).record)
+        if len(raw) > MAX_RECORD_BYTES:
+            raise AuthnetError(Code.TOO_LARGE, f"a record has at most {MAX_RECORD_BYTES} bytes")
+        record = decode_record(raw)
+        if record.WhichOneof("kind") != "epoch":
+            raise AuthnetError(Code.BAD_PARAMS, "record: is not of an epoch")
+        return {"epoch": record.epoch.epoch, "is_new": await self._runner.saw_epoch(record.epoch)}
+
     async def _sign_registration(self, params: dict[str, Any], _: Connection) -> Any:
         request = parse_fields(params)
         own = (self._keystore.identity.pub.hex(), self._mesh.host.peer_id)
@@ -80,7 +107,7 @@ class OpsDoor:
         return {"epoch": msgspec.to_builtins(membership.epoch), "node_index": membership.index or 0}
 
     async def _drain(self, _: dict[str, Any], __: Connection) -> Any:
-        self._runner.sessions.draining = True
+        self._runner.sessions.draining = self._runner.reshares.draining = True
         return {"draining": True, "sessions": [driver.show() for driver in self._runner.sessions.drivers]}
 
     async def _status(self, _: dict[str, Any], __: Connection) -> Any:

@@ -19,7 +19,7 @@ class DataKey:
     def __init__(self, master: Box, path: Path, name: str, domain: str) -> None:
         self._master, self._path, self._name, self._domain = master, path, name, domain
         self._box: Box | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def exists(self) -> bool:
         """Whether the key was made and not yet erased."""
@@ -27,12 +27,13 @@ class DataKey:
 
     def load(self) -> Box | None:
         """The box of this key, None if it was never made or is erased."""
-        if self._box is None:
-            sealed = read_file(self._path)
-            if sealed is None:
-                return None
-            self._box = Box(self._master.open(self._name, sealed), self._domain)
-        return self._box
+        with self._lock:  # a reader must not bring back what another thread erases
+            if self._box is None:
+                sealed = read_file(self._path)
+                if sealed is None:
+                    return None
+                self._box = Box(self._master.open(self._name, sealed), self._domain)
+            return self._box
 
     def load_or_create(self) -> Box:
         """The box of this key; a new key is on disk before it is used."""
@@ -46,5 +47,6 @@ class DataKey:
 
     def erase(self) -> None:
         """Crypto-shred everything under this key."""
-        self._box = None
-        overwrite_and_remove(self._path)
+        with self._lock:
+            self._box = None
+            overwrite_and_remove(self._path)

@@ -57,9 +57,15 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def overwrite_and_remove(path: Path) -> None:
-    """Overwrite `path` in place, fsync, unlink, fsync the folder. Nothing happens if it is not there."""
+    """Overwrite `path` in place, fsync, unlink, fsync the folder. Nothing happens if it is not there.
+
+    It goes under another name first, which is made an end of at the next start: whoever dies in the midst leaves no
+    half-overwritten file that a reader would call damaged.
+    """
+    doomed = path if path.name.endswith(_TMP) else path.with_name(path.name + _TMP)
     try:
-        fd = os.open(path, os.O_WRONLY)
+        path.rename(doomed)
+        fd = os.open(doomed, os.O_WRONLY)
     except FileNotFoundError:
         return
     try:
@@ -67,7 +73,7 @@ def overwrite_and_remove(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-    path.unlink()
+    doomed.unlink()
     sync_folder(path.parent)
 
 

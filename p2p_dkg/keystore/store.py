@@ -26,6 +26,7 @@ from p2p_dkg.keystore.files import (
 )
 from p2p_dkg.keystore.identity import SecretSigner, transport_seed
 from p2p_dkg.keystore.nodekeys import FILE, NodeKeys, create_node_keys, open_node_keys
+from p2p_dkg.keystore.pledges import MaskUses, Pledges, Sightings
 from p2p_dkg.keystore.sealing import Box
 from p2p_dkg.keystore.sessions import SessionFiles
 
@@ -74,6 +75,8 @@ class Keystore:
         self.place = self._settle()
         self.seen = self._get_sealed("seen", SeenBlock)
         self.fork = self._get_sealed("fork", Fork)
+        sightings, masks = self._get_sealed("sightings", Sightings), self._get_sealed("masks", MaskUses)
+        self.pledges = Pledges(sightings, masks, self._put_sealed)
 
     def __repr__(self) -> str:
         return f"Keystore({self.identity.pub.hex()})"

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from p2p_dkg.keystore.datakeys import DataKey
-from p2p_dkg.keystore.files import damaged, read_file, write_durably
+from p2p_dkg.keystore.files import damaged, overwrite_and_remove, read_file, write_durably
 from p2p_dkg.keystore.sealing import Box
 
 _ENTRY = 8 + 32
@@ -19,11 +19,12 @@ _ENTRY = 8 + 32
 class WaitingKeys:
     """counter -> secret of this node's encryption key, for one epoch."""
 
-    def __init__(self, master: Box, folder: Path, chain_id: str, epoch: int) -> None:
+    def __init__(self, master: Box, folder: Path, chain_id: str, epoch: int, *, is_erased: bool = False) -> None:
         self._master, self._folder, self._chain_id = master, folder, chain_id
         self._label = f"epochs/{epoch}/waiting"
-        self._generation, self._secrets = self._load()
+        self._generation, self._secrets = (0, {}) if is_erased else self._load()
         self._lock = threading.Lock()
+        self._is_erased = is_erased
 
     @property
     def secrets(self) -> dict[int, bytes]:
@@ -31,8 +32,10 @@ class WaitingKeys:
         return dict(self._secrets)
 
     def put(self, secrets: dict[int, bytes]) -> None:
-        """Add keys; durable when this returns."""
+        """Add keys; durable when this returns. Raises RuntimeError once they were erased."""
         with self._lock:
+            if self._is_erased:
+                raise RuntimeError("the encryption keys of this epoch are erased")
             self._rewrite({**self._secrets, **secrets})
 
     def discard(self, counters: set[int]) -> None:
@@ -40,6 +43,15 @@ class WaitingKeys:
         with self._lock:
             if counters & self._secrets.keys():
                 self._rewrite({c: s for c, s in self._secrets.items() if c not in counters})
+
+    def erase(self) -> None:
+        """Shred them all, and take no more."""
+        with self._lock:
+            self._is_erased, self._secrets = True, {}
+            for key in self._folder.glob("waiting-*.key"):
+                overwrite_and_remove(key)
+            for box in self._folder.glob("waiting-*.box"):
+                box.unlink(missing_ok=True)
 
     def _generations(self) -> list[int]:
         names = (entry.name for entry in self._folder.glob("waiting-*.box"))

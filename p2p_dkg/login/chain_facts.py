@@ -1,4 +1,4 @@
-"""What the login goes by from this node's own chain: the committee, the verifiers, the age of the newest block.
+"""What the login goes by from this node's own chain: the committees, the verifiers, the age of the newest block.
 
 Read again at every new block, never while a request waits (but for a verifier this keeper has not heard of).
 """
@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import trio
 
 from authnet_core.errors import AuthnetError, Code
-from authnet_core.protocol.views import EpochView, StatusView, VerifierView
-from p2p_dkg.login.receipt_quorum import Expected
+from authnet_core.protocol.views import EpochView, HandoverEndView, StatusView, VerifierView
+from p2p_dkg.login.committees import Committee, Committees
 
 T = TypeVar("T")
 APART_MS = 30_000
 """How far this node's clock and the newest block it has read may be apart."""
 _POLL_S = 0.5
+_FORMER = 4
+"""Former epochs asked for: hand-overs in quick succession have more than one in its grace."""
 
 
 class Queries(Protocol):
@@ -39,25 +40,6 @@ class Block(Protocol):
     def time_ms(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Committee:
-    """The serving committee as a login sees it."""
-
-    epoch: int
-    quorum: int
-    identities: dict[int, bytes]
-    serving_from_ms: int
-
-    @staticmethod
-    def of(view: EpochView) -> Committee:
-        keys = {member.index: bytes.fromhex(member.identity) for member in view.members}
-        return Committee(view.epoch, view.n - view.t, keys, view.serving_from_ms)
-
-    def expect(self, token_hash: bytes, verifier: str, network_id: str) -> Expected:
-        """What this committee's receipts for one token must say."""
-        return Expected(token_hash, verifier, network_id, self.epoch, self.identities, self.quorum)
-
-
 class ChainFacts:
     """Kept by `run`. Raises AuthnetError where a fact is not there."""
 
@@ -67,7 +49,7 @@ class ChainFacts:
         self._chain = chain
         self._newest_block = newest_block
         self._clock = clock
-        self._committee: Committee | None = None
+        self._committees: Committees | None = None
         self._verifiers: dict[str, VerifierView] = {}
         self._next_look = 0.0
         self._read_ms = 0
@@ -94,12 +76,28 @@ class ChainFacts:
         status = await self._chain.query("/status", StatusView)
         if status is not None and status.epoch == 0:
             self.quiet_until_s = max(self.quiet_until_s, status.time_ms // 1000)
-        epoch = await self._chain.query("/epoch/current", EpochView)
-        self._committee = Committee.of(epoch) if epoch is not None and epoch.epoch > 0 else None
+        current = await self._chain.query("/epoch/current", EpochView)
+        if current is not None and current.epoch > 0:
+            self._committees = Committees.of(current, await self._former(current))
+        else:
+            self._committees = None
         records = await self._chain.query("/verifiers", list[VerifierView])
         self._verifiers = {record.name: record for record in records or []}
         self._read_ms = as_of_ms
         self.on_change()
+
+    async def _former(self, current: EpochView) -> list[EpochView]:
+        """Retired committees: read once for each current one, for they do not change."""
+        known = self._committees
+        if known is not None and known.all[0].epoch == current.epoch:
+            return [committee.view for committee in known.all[1:]]
+        if not current.serving_from_ms:
+            return []
+        ended = await self._chain.query("/handovers", list[HandoverEndView]) or []
+        switched = {1, *(end.epoch for end in ended if end.outcome == "switched")}
+        before = sorted((epoch for epoch in switched if epoch < current.epoch), reverse=True)[:_FORMER]
+        views = [await self._chain.query(f"/epoch/{epoch}", EpochView) for epoch in before]
+        return [view for view in views if view is not None and view.status == "retired"]
 
     @property
     def verifiers(self) -> list[VerifierView]:
@@ -110,11 +108,24 @@ class ChainFacts:
         """The longest token age any record allows."""
         return max((record.iat_limit_s for record in self._verifiers.values()), default=0)
 
-    def committee(self) -> Committee:
-        """The serving committee."""
-        if self._committee is None:
+    def committees(self) -> Committees:
+        """The current committee and those before it. Raises UNAVAILABLE before there is one."""
+        if self._committees is None:
             raise AuthnetError(Code.UNAVAILABLE, "the network has no committee yet")
-        return self._committee
+        return self._committees
+
+    def find(self, epoch: int) -> Committee | None:
+        """The committee of an epoch, None if it is unknown or its grace is over."""
+        return None if self._committees is None else self._committees.find(epoch, self.now_ms())
+
+    def now_ms(self) -> float:
+        """This node's clock, or the chain's where that is ahead: a clock that is behind must not keep a committee
+        going whose time is over."""
+        return max(self.clock_ms(), self.newest_block_ms())
+
+    def clock_ms(self) -> float:
+        """This node's clock."""
+        return self._clock() * 1000
 
     def newest_block_ms(self) -> int:
         """Time of the newest block, 0 before there is one."""

@@ -26,6 +26,8 @@ class CommitRequest(msgspec.Struct, frozen=True, kw_only=True):
     token_hash: str
     temp_pub: str
     verifier: str
+    epoch: int = 0
+    """The committee meant; 0 for the serving one."""
 
 
 class ShareRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,8 @@ class ShareRequest(msgspec.Struct, frozen=True, kw_only=True):
     """As the client echoes them: one node's junk among them is skipped, not refused."""
     nonce_enc: bool = False
     session_s: int = 86_400
+    epoch: int = 0
+    """The committee meant; 0 for the one the token belongs to, of a bound token the serving one."""
     curve: str = CURVE
 
     def __repr__(self) -> str:

@@ -18,13 +18,14 @@ from authnet_core.crypto.hashing import keccak256
 from authnet_core.crypto.jose_text import TokenText, read_token
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.accounts import account_id, canonical_id
-from authnet_core.protocol.receipts import SignedReceipt
+from authnet_core.protocol.receipts import SignedReceipt, parse
 from authnet_core.protocol.session_binding import session_nonce
 from authnet_core.protocol.views import AccountView, KeyView, VerifierView
 from p2p_dkg import ports
 from p2p_dkg.login import metrics
-from p2p_dkg.login.chain_facts import ChainFacts, Committee
+from p2p_dkg.login.chain_facts import ChainFacts
 from p2p_dkg.login.claims import BOUND, Claims, check_claims, equal_text, read_header
+from p2p_dkg.login.committees import Committee
 from p2p_dkg.login.jwks_fetch import HttpFetch
 from p2p_dkg.login.key_ring import Fetch, KeyRing
 from p2p_dkg.login.key_set import check_signature
@@ -97,20 +98,22 @@ class LoginService:
     def on_receipt_ask(self, token_hash: bytes, temp_pub: bytes) -> ports.Receipt | None:
         """Another member's keeper asks for a receipt that this node has already given."""
         signed = self._desk.given(token_hash, temp_pub)
-        return None if signed is None else ports.Receipt(signed.text, signed.signature, self._outside.identity.pub)
+        if signed is None:
+            return None
+        return ports.Receipt(signed.text, signed.signature, self._outside.identity.pub, parse(signed.text).epoch)
 
     async def commit(self, params: dict[str, Any]) -> dict[str, Any]:
         """Bind a token's hash to a session key and say so."""
         request, token_hash, temp_pub = read_commit(params)
-        signed, index = await self._desk.commit(token_hash, temp_pub, request.verifier)
-        return signed.to_wire() | {"node_pub": self._outside.identity.pub.hex(), "node_index": index}
+        signed, epoch, index = await self._desk.commit(token_hash, temp_pub, request.verifier, request.epoch)
+        return signed.to_wire() | {"node_pub": self._outside.identity.pub.hex(), "node_index": index, "epoch": epoch}
 
     async def share(self, params: dict[str, Any]) -> dict[str, Any]:
         """Verify everything, then release this node's share."""
         request = read_share(params)
         record = await self._facts.verifier(request.verifier)
-        committee = self._facts.committee()
         claims, token = await self._verified(request, record)
+        committee, index = self._place(request, claims)
         if claims.mode == BOUND:
             temp_pub = self._bound_key(request, token, record)
         else:
@@ -118,13 +121,10 @@ class LoginService:
         key, is_new = await self._key_of(request, record, claims.user)
         # A share that is out can not be taken back: whose key it is must stand in a block whose successor is there.
         await self._outside.settled(key.assigned_ms)
-        share = self._outside.share_of(key)
+        share = await self._outside.share_of(committee.epoch, key)
         service = self._outside.service_key(committee.epoch)
-        index = self._outside.node_index(committee.epoch)
-        if share is None:
-            raise AuthnetError(Code.SHARE_MISSING, "this node missed the session that made the key")
-        if service is None or index is None:
-            raise AuthnetError(Code.NOT_A_MEMBER, "this node is not in the serving committee")
+        if share is None or service is None or self._facts.find(committee.epoch) is None:
+            raise AuthnetError(Code.SHARE_MISSING, "this node does not hold this committee's share of the key")
         session = Session(
             network_id=self._network_id,
             verifier=record.name,
@@ -138,6 +138,19 @@ class LoginService:
         )
         answer = build_answer(session, key, share, service, seal_nonce=request.nonce_enc)
         return answer | {"is_new": is_new}
+
+    def _place(self, request: ShareRequest, claims: Claims) -> tuple[Committee, int]:
+        """The committee this login belongs to, and this node's index in it. Raises EPOCH_MOVED, UNAVAILABLE."""
+        committees, now_ms = self._facts.committees(), self._facts.now_ms()
+        if claims.mode == BOUND:
+            committee = committees.for_bound(request.epoch, now_ms)
+        else:
+            self._facts.require_fresh()
+            committee = committees.for_token(request.epoch, claims.iat, now_ms)
+        index = committee.index_of(self._outside.identity.pub)
+        if index is None:
+            committee.moved("this node is not in the committee that this login belongs to")
+        return committee, index
 
     async def _verified(self, request: ShareRequest, record: VerifierView) -> tuple[Claims, TokenText]:
         """The token is the provider's word about this user: text, algorithm, key, signature, claims."""
@@ -164,9 +177,6 @@ class LoginService:
         """T of a two-round login: n - t members have spoken for it before the token was shown."""
         if not request.receipts:
             raise AuthnetError(Code.TOKEN_MODE, "this audience logs in in two rounds, with receipts")
-        self._facts.require_fresh()
-        if claims.iat * 1000 < committee.serving_from_ms:
-            raise AuthnetError(Code.EPOCH_MOVED, "the token belongs to an earlier committee", epoch=committee.epoch)
         if not self._desk.remembers(claims.iat):
             raise AuthnetError(Code.TOKEN_TOO_OLD, "receipts of tokens this old are no longer remembered")
         token_hash = keccak256(request.id_token.encode())
@@ -190,7 +200,7 @@ class LoginService:
             return
         with trio.move_on_after(_ASK_S):
             async with self._asks:
-                found = await self._outside.ask_receipts(token_hash, temp_pub)
+                found = await self._outside.ask_receipts(count.expected.epoch, token_hash, temp_pub)
                 count.add(SignedReceipt(r.data, r.signature) for r in found[:MAX_RECEIPTS])
 
     async def _key_of(self, request: ShareRequest, record: VerifierView, user: str) -> tuple[KeyView, bool]:

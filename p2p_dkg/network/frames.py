@@ -27,12 +27,24 @@ from authnet_core.protocol.dkg.messages import (
     WantRecovery,
 )
 from authnet_core.protocol.dkg.params import MAX_ROWS
+from authnet_core.protocol.reshare.messages import (
+    SCALAR,
+    Nonces,
+    ReshareBundle,
+    ReshareMessage,
+    ReshareRecovery,
+    WantNonces,
+    WantReshareBundle,
+    WantReshareRecovery,
+)
 from authnet_core.wire import peer_pb2 as pb
 
-MAX_FRAME = 1 << 20
+MAX_FRAME = 3 << 19
+"""A resharing's bundle of the largest batch: 5 * 1,024 keys and the mask for 9 members, 32 bytes each."""
 LINK_VERSION = 1
 _MAX_MEMBERS = 64
 _MAX_PARTS = (MAX_ROWS + 1) * POINT
+_MAX_NONCES = 5 * MAX_ROWS * SCALAR
 _MAX_RECEIPT_TEXT = 1024
 
 
@@ -71,23 +83,27 @@ class ReceiptAnswer:
     node_pub: bytes = b""
 
 
-Frame: TypeAlias = Hello | Ping | Message | ReceiptAsk | ReceiptAnswer
+PeerMessage: TypeAlias = Message | ReshareMessage
+"""What the runner says to peers and hears from them: key generation (`.sid`) and resharing (`.rid`)."""
+Frame: TypeAlias = Hello | Ping | PeerMessage | ReceiptAsk | ReceiptAnswer
 
 
 def encode(frame: Frame) -> bytes:
-    """The frame's bytes, without the length in front. Raises ValueError above 1 MiB."""
+    """The frame's bytes, without the length in front. Raises ValueError above 1.5 MiB."""
     out = pb.Frame()
     name, body = _body(frame)
     getattr(out, name).CopyFrom(body)
     getattr(out, name).SetInParent()
     raw = out.SerializeToString()
     if len(raw) > MAX_FRAME:
-        raise ValueError("a frame has at most 1 MiB")
+        raise ValueError("a frame has at most 1.5 MiB")
     return raw
 
 
 def _body(frame: Frame) -> tuple[str, Protobuf]:
     """Name and message of the frame's one field."""
+    if isinstance(frame, ReshareMessage):
+        return _reshare_body(frame)
     match frame:
         case Hello(chain_id, epoch, committee, index, version):
             return "hello", pb.Hello(
@@ -99,8 +115,28 @@ def _body(frame: Frame) -> tuple[str, Protobuf]:
             return "receipt_ask", pb.ReceiptAsk(id=number, token_hash=token_hash, temp_pub=temp_pub)
         case ReceiptAnswer(number, text, signature, node_pub):
             return "receipt_answer", pb.ReceiptAnswer(id=number, data=text, signature=signature, node_pub=node_pub)
+        case (
+            ReshareBundle() | WantReshareBundle() | ReshareRecovery() | WantReshareRecovery() | Nonces() | WantNonces()
+        ):
+            return _reshare_body(frame)
         case _:
             return _session_body(frame)
+
+
+def _reshare_body(message: ReshareMessage) -> tuple[str, Protobuf]:
+    match message:
+        case ReshareBundle(rid, dealer, leaves, ciphertexts):
+            return "reshare_bundle", pb.ReshareBundle(rid=rid, dealer=dealer, leaves=leaves, ciphertexts=ciphertexts)
+        case WantReshareBundle(rid, dealer):
+            return "want_reshare_bundle", pb.ReshareWant(rid=rid, dealer=dealer)
+        case ReshareRecovery(rid, dealer, shared, dleq):
+            return "reshare_recovery", pb.ReshareRecovery(rid=rid, dealer=dealer, shared=shared, dleq=dleq)
+        case WantReshareRecovery(rid, dealer):
+            return "want_reshare_recovery", pb.ReshareWant(rid=rid, dealer=dealer)
+        case Nonces(rid, nonces):
+            return "nonces", pb.Nonces(rid=rid, nonces=nonces)
+        case WantNonces(rid):
+            return "want_nonces", pb.WantNonces(rid=rid)
 
 
 def _session_body(message: Message) -> tuple[str, Protobuf]:
@@ -126,7 +162,7 @@ def _session_body(message: Message) -> tuple[str, Protobuf]:
 def decode(raw: bytes) -> Frame:
     """Parse one frame. Raises DecodeError."""
     if len(raw) > MAX_FRAME:
-        raise DecodeError("a frame has at most 1 MiB", Code.TOO_LARGE)
+        raise DecodeError("a frame has at most 1.5 MiB", Code.TOO_LARGE)
     parsed = pb.Frame()
     try:
         parsed.ParseFromString(raw)
@@ -189,6 +225,31 @@ def _recovery(message: pb.Recovery) -> Recovery:
     return Recovery(*_address(message), _sized(message.shared, 33), _sized(message.dleq, PROOF_SIZE))
 
 
+def _old_dealer(message: pb.ReshareBundle | pb.ReshareWant | pb.ReshareRecovery) -> tuple[bytes, int]:
+    if not 1 <= message.dealer <= _MAX_MEMBERS:
+        raise DecodeError("a dealer that no committee has")
+    return _sized(message.rid, 32), message.dealer
+
+
+def _reshare_bundle(bundle: pb.ReshareBundle) -> ReshareBundle:
+    rid, dealer = _old_dealer(bundle)
+    if not 1 <= len(bundle.leaves) <= _MAX_MEMBERS or len(bundle.leaves) != len(bundle.ciphertexts):
+        raise DecodeError("a bundle needs one leaf and one ciphertext a member")
+    leaves = tuple(_sized(leaf, 32) for leaf in bundle.leaves)
+    return ReshareBundle(rid, dealer, leaves, tuple(bundle.ciphertexts))
+
+
+def _reshare_recovery(message: pb.ReshareRecovery) -> ReshareRecovery:
+    return ReshareRecovery(*_old_dealer(message), _sized(message.shared, 33), _sized(message.dleq, PROOF_SIZE))
+
+
+def _nonces(message: pb.Nonces) -> Nonces:
+    size = len(message.nonces)
+    if not size or size % SCALAR or size > _MAX_NONCES:
+        raise DecodeError(f"nonces have 32 bytes a key, at most {_MAX_NONCES}")
+    return Nonces(_sized(message.rid, 32), message.nonces)
+
+
 def _receipt_answer(answer: pb.ReceiptAnswer) -> ReceiptAnswer:
     if len(answer.data) > _MAX_RECEIPT_TEXT:
         raise DecodeError("a receipt text is too long", Code.TOO_LARGE)
@@ -214,6 +275,12 @@ _PARSERS: dict[str, Callable[[Any], Frame]] = {
     "want_parts": lambda want: WantParts(*_place(want)),
     "recovery": _recovery,
     "want_recovery": lambda want: WantRecovery(*_address(want)),
+    "reshare_bundle": _reshare_bundle,
+    "want_reshare_bundle": lambda want: WantReshareBundle(*_old_dealer(want)),
+    "reshare_recovery": _reshare_recovery,
+    "want_reshare_recovery": lambda want: WantReshareRecovery(*_old_dealer(want)),
+    "nonces": _nonces,
+    "want_nonces": lambda want: WantNonces(_sized(want.rid, 32)),
     "receipt_ask": _receipt_ask,
     "receipt_answer": _receipt_answer,
 }

@@ -1,13 +1,13 @@
-"""One link: keeps a stream with one member up, and moves frames over it until it breaks.
+"""One link: keeps a stream with one peer up, and moves frames over it until it breaks.
 
-The member with the lower index dials. A reader always drains (yamux breaks a stream that nobody reads), heartbeats
-go every 2 s, silence of 10 s ends the stream. Whatever a peer sends, the worst it reaches is a closed stream.
+The lower peer id dials: an order that both know, whichever committees they are in. A reader always drains (yamux
+breaks a stream that nobody reads), heartbeats go every 2 s, silence of 10 s ends the stream. Whatever a peer sends,
+the worst it reaches is a closed stream.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import trio
 from libp2p.abc import INetStream
@@ -15,8 +15,10 @@ from libp2p.exceptions import BaseLibp2pError
 
 from authnet_core.errors import Code, DecodeError
 from authnet_core.protocol.dkg.messages import Bundle, Parts, PointList
+from authnet_core.protocol.reshare.messages import Nonces, ReshareBundle
 from authnet_runtime.logs import get_logger
 from p2p_dkg.network import counters
+from p2p_dkg.network.directory import Directory, Peer
 from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, decode, encode
 from p2p_dkg.network.host import DialFailed, PeerHost
 from p2p_dkg.network.limits import Outbox, TokenBucket
@@ -36,15 +38,6 @@ _BAD_FRAMES = 100
 _log = get_logger("network")
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Another member, as the epoch's record has it."""
-
-    index: int
-    peer_id: str
-    address: str
-
-
 class LinkBroken(Exception):
     """The stream ended or the peer is not who it should be."""
 
@@ -60,7 +53,7 @@ class FrameStream:
         """The next frame's bytes. Raises LinkBroken, DecodeError (too long) or TooSlowError."""
         size = int.from_bytes(await self._exactly(4), "big")
         if size > MAX_FRAME:
-            raise DecodeError("a frame has at most 1 MiB", Code.TOO_LARGE)
+            raise DecodeError("a frame has at most 1.5 MiB", Code.TOO_LARGE)
         return await self._exactly(size)
 
     async def write(self, raw: bytes) -> None:
@@ -96,30 +89,33 @@ class FrameStream:
 
 
 class Link:
-    """The link with one member. `on_frame` is called with each good frame and must not block."""
+    """The link with one peer. `on_frame` is called with each good frame and must not block."""
 
-    def __init__(self, host: PeerHost, own: Hello, peer: Peer, on_frame: Callable[[int, Frame], None]) -> None:
+    def __init__(
+        self, host: PeerHost, directory: Callable[[], Directory], peer: Peer, on_frame: Callable[[Link, Frame], None]
+    ) -> None:
         self.peer = peer
-        self._host, self._own, self._on_frame = host, own, on_frame
+        """As the newest directory has it: a change of its places ends no stream."""
+        self._host, self._directory, self._on_frame = host, directory, on_frame
         self._outbox = Outbox(MAX_BULK_BYTES, MAX_URGENT)
-        self._label = str(peer.index)
         self._frames = TokenBucket(FRAMES_PER_S, FRAMES_BURST)
         self._bytes = TokenBucket(BYTES_PER_S, BYTES_BURST)
         self._talk_scope: trio.CancelScope | None = None
-        self.on_up: Callable[[int], None] = lambda _: None
+        self._turn = 0
+        self.on_up: Callable[[Peer], None] = lambda _: None
         self.connected = False
 
     @property
     def dials(self) -> bool:
         """Whether this side opens the stream."""
-        return self._own.index < self.peer.index
+        return self._host.peer_id < self.peer.peer_id
 
     def send(self, frame: Frame) -> None:
         """Queue a frame; dropped while there is no stream, since the peer asks again."""
         if not self.connected:
             return
         raw = encode(frame)
-        if isinstance(frame, Bundle | PointList | Parts):
+        if isinstance(frame, Bundle | PointList | Parts | ReshareBundle | Nonces):
             self._outbox.put_bulk(raw)
         else:
             self._outbox.put_urgent(raw)
@@ -133,7 +129,7 @@ class Link:
             try:
                 stream = await self._host.dial(self.peer.peer_id, self.peer.address)
             except DialFailed as error:
-                _log.debug("peer.dial_failed", peer=self.peer.index, reason=str(error))
+                _log.debug("peer.dial_failed", peer=self.peer.label, reason=str(error))
             else:
                 if await self.talk(stream):
                     failures = 0
@@ -170,11 +166,12 @@ class Link:
                     self._set_connected(False)
                     self._talk_scope = None
                 await frames.close()
+        self._turn += not greeted
         return greeted
 
     def _note_end(self, group: BaseExceptionGroup[Exception]) -> None:
         reason = group.exceptions[0]
-        _log.info("peer.down", peer=self.peer.index, reason=f"{type(reason).__name__}: {reason}")
+        _log.info("peer.down", peer=self.peer.label, reason=f"{type(reason).__name__}: {reason}")
 
     def _set_connected(self, connected: bool) -> None:
         if connected != self.connected:
@@ -183,16 +180,25 @@ class Link:
         self._outbox.clear()
 
     async def _greet(self, frames: FrameStream) -> None:
-        await frames.write(encode(self._own))
+        """Hellos of both: the side that dials speaks first, the other one answers only who it knows."""
         with trio.fail_after(HELLO_S):
+            if self.dials:
+                await frames.write(encode(self._hello(None)))
             theirs = decode(await frames.read())
-        wanted = Hello(self._own.chain_id, self._own.epoch, self._own.committee_hash, self.peer.index)
-        if theirs != wanted:
-            counters.REFUSED.labels(self._label, "hello").inc()
-            raise LinkBroken("the hello names another chain, committee, version or index")
+            if not (isinstance(theirs, Hello) and self._directory().is_right(self.peer.peer_id, theirs)):
+                counters.REFUSED.labels(self.peer.label, "hello").inc()
+                raise LinkBroken("the hello names another chain, version, or no place of this peer")
+            if not self.dials:
+                await frames.write(encode(self._hello(theirs)))
         self._set_connected(True)
-        _log.info("peer.up", peer=self.peer.index)
-        self.on_up(self.peer.index)
+        _log.info("peer.up", peer=self.peer.label)
+        self.on_up(self.peer)
+
+    def _hello(self, heard: Hello | None) -> Hello:
+        hello = self._directory().hello(self.peer.peer_id, self._turn, heard)
+        if hello is None:
+            raise LinkBroken("this peer is in no committee any more")
+        return hello
 
     async def _exchange(self, frames: FrameStream) -> None:
         async with trio.open_nursery() as nursery:
@@ -205,28 +211,28 @@ class Link:
         while bad < _BAD_FRAMES:
             raw = await frames.read()
             if not (self._frames.take(1) and self._bytes.take(len(raw))):
-                counters.REFUSED.labels(self._label, "rate").inc()
+                counters.REFUSED.labels(self.peer.label, "rate").inc()
                 continue
             try:
                 frame = decode(raw)
             except DecodeError:
-                counters.REFUSED.labels(self._label, "decode").inc()
+                counters.REFUSED.labels(self.peer.label, "decode").inc()
                 bad += 1
                 continue
-            counters.FRAMES_IN.labels(self._label).inc()
-            counters.BYTES_IN.labels(self._label).inc(len(raw))
+            counters.FRAMES_IN.labels(self.peer.label).inc()
+            counters.BYTES_IN.labels(self.peer.label).inc(len(raw))
             if isinstance(frame, Hello):
-                counters.REFUSED.labels(self._label, "second_hello").inc()
+                counters.REFUSED.labels(self.peer.label, "second_hello").inc()
             elif not isinstance(frame, Ping):
-                self._on_frame(self.peer.index, frame)
+                self._on_frame(self, frame)
         raise LinkBroken("too many frames that are none")
 
     async def _write(self, frames: FrameStream) -> None:
         while True:
             raw = await self._outbox.get()
             await frames.write(raw)
-            counters.FRAMES_OUT.labels(self._label).inc()
-            counters.BYTES_OUT.labels(self._label).inc(len(raw))
+            counters.FRAMES_OUT.labels(self.peer.label).inc()
+            counters.BYTES_OUT.labels(self.peer.label).inc(len(raw))
 
     async def _heartbeat(self) -> None:
         ping = encode(Ping())

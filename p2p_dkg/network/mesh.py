@@ -1,12 +1,13 @@
-"""All links of this keeper: who is a member comes from the chain, what members say goes to the session runner.
+"""All links of this keeper: who is in which committee comes from the chain, what members say goes to the runner.
 
-Each member has its own bounded inbox, so that one who floods costs nobody else anything.
+A link is with a peer id, one for all committees that the peer and this node are in. Each peer has its own bounded
+inbox, so that one who floods costs nobody else anything.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +15,14 @@ import trio
 from anyio import TASK_STATUS_IGNORED
 from libp2p.abc import INetStream
 
-from authnet_core.protocol.dkg.messages import Message
 from authnet_core.protocol.views import EpochView
 from authnet_runtime.logs import get_logger
 from p2p_dkg.network import counters
-from p2p_dkg.network.frames import Frame, Hello, ReceiptAnswer, ReceiptAsk
+from p2p_dkg.network.directory import Directory, Peer
+from p2p_dkg.network.frames import Frame, PeerMessage, ReceiptAnswer, ReceiptAsk
 from p2p_dkg.network.host import PeerHost
 from p2p_dkg.network.limits import TokenBucket
-from p2p_dkg.network.link import Link, Peer
+from p2p_dkg.network.link import Link
 from p2p_dkg.ports import Receipt, ReceiptSource
 
 INBOX = 32
@@ -30,7 +31,8 @@ ASKS_PER_S, ASKS_BURST = 50.0, 200.0
 _MAX_QUESTIONS = 512
 _log = get_logger("network")
 
-MessageHandler = Callable[[int, Message], Awaitable[None]]
+MessageHandler = Callable[[Peer, PeerMessage], Awaitable[None]]
+"""Whether the sender may say this is for the handler: `sender.index_in(epoch)` is its index in a committee."""
 
 
 @dataclass(slots=True)
@@ -39,8 +41,8 @@ class _Member:
 
     link: Link
     scope: trio.CancelScope
-    inbox_in: trio.MemorySendChannel[Message]
-    inbox_out: trio.MemoryReceiveChannel[Message]
+    inbox_in: trio.MemorySendChannel[PeerMessage]
+    inbox_out: trio.MemoryReceiveChannel[PeerMessage]
     asks: TokenBucket = field(default_factory=lambda: TokenBucket(ASKS_PER_S, ASKS_BURST))
 
 
@@ -48,27 +50,29 @@ class _Member:
 class _Question:
     """A receipt ask on its way."""
 
-    waiting: set[int]
+    waiting: set[str]
+    """Peer ids."""
     answers: list[Receipt]
     done: trio.Event
 
 
 class Mesh:
-    """Links with the members of the current epoch."""
+    """Links with everybody in the committees of `set_committees`. `identity`: this node's key, 33 bytes in hex."""
 
-    def __init__(self, seed: bytes, listen: str) -> None:
+    def __init__(self, seed: bytes, listen: str, identity: str) -> None:
         self.host = PeerHost(seed, listen, self._on_stream)
-        self._members: dict[int, _Member] = {}
+        self._identity = identity
+        self._members: dict[str, _Member] = {}
         self._nursery: trio.Nursery | None = None
         self._on_message: MessageHandler | None = None
         self._receipt_source: ReceiptSource | None = None
         self._questions: dict[int, _Question] = {}
         self._numbers = itertools.count(1)
-        self._own: Hello | None = None
-        self.on_up: Callable[[int], None] = lambda _: None
+        self._directory = Directory()
+        self.on_up: Callable[[Peer], None] = lambda _: None
 
     def handle_messages(self, handler: MessageHandler) -> None:
-        """Set what gets the members' messages: called one at a time per member."""
+        """Set what gets the peers' messages: called one at a time per peer."""
         self._on_message = handler
 
     def answer_receipts(self, source: ReceiptSource) -> None:
@@ -82,73 +86,87 @@ class Mesh:
             task_status.started()
             await trio.sleep_forever()
 
-    def set_committee(self, chain_id: str, epoch: EpochView, own_index: int) -> None:
-        """Start and stop links so that they match the epoch's record. A changed address starts a link anew."""
-        own = Hello(chain_id, epoch.epoch, bytes.fromhex(epoch.committee_hash), own_index)
-        wanted = {
-            member.index: Peer(member.index, member.peer_id, member.p2p_addr)
-            for member in epoch.members
-            if member.index != own_index
-        }
-        for index, member in list(self._members.items()):
-            if own != self._own or wanted.get(index) != member.link.peer:
-                member.scope.cancel()
-                del self._members[index]
-        self._own = own
-        self.host.allow(frozenset(peer.peer_id for peer in wanted.values()))
-        for index in wanted.keys() - self._members.keys():
-            self._start(own, wanted[index])
+    def set_committees(self, chain_id: str, committees: Sequence[EpochView]) -> None:
+        """Start and stop links so that there is one with each other member of these committees: the current one, the
+        next one while it joins, a former one through its grace. A node that is in none of them has no links.
 
-    def send(self, to: int, message: Message) -> None:
-        """Queue a message to one member."""
-        member = self._members.get(to)
+        A changed address starts a link anew, a changed place (epoch, index) does not.
+        """
+        directory = Directory(chain_id, committees, self._identity, self.host.peer_id)
+        is_other_chain = chain_id != self._directory.chain_id
+        self._directory = directory
+        self.host.allow(frozenset(directory.peers))
+        for peer_id, member in list(self._members.items()):
+            peer = directory.peers.get(peer_id)
+            if peer is None or is_other_chain or peer.address != member.link.peer.address:
+                del self._members[peer_id]
+                member.link.disconnect()
+                member.scope.cancel()
+            else:
+                member.link.peer = peer
+        for peer_id in directory.peers.keys() - self._members.keys():
+            self._start(directory.peers[peer_id])
+
+    def send(self, epoch: int, to: int, message: PeerMessage) -> None:
+        """Queue a message to one other member of an epoch's committee; dropped if it is not there."""
+        member = self._members.get(self._directory.members(epoch).get(to, ""))
         if member is not None:
             member.link.send(message)
 
-    def send_all(self, message: Message) -> None:
-        """Queue a message to every other member."""
-        for member in self._members.values():
+    def send_all(self, epoch: int, message: PeerMessage) -> None:
+        """Queue a message to every other member of an epoch's committee."""
+        for member in self._of(epoch):
             member.link.send(message)
 
-    def connected(self) -> list[int]:
-        """Indexes of the members there is a link with."""
-        return sorted(index for index, member in self._members.items() if member.link.connected)
+    def connected(self, epoch: int) -> list[int]:
+        """Indexes of the members of an epoch that there is a link with."""
+        members = self._directory.members(epoch).items()
+        return sorted(index for index, peer_id in members if self._members[peer_id].link.connected)
 
     def peers(self) -> list[dict[str, object]]:
-        """For `status`: each member and whether it is there."""
+        """For `status`: each peer, its index by epoch, and whether it is there."""
+        links = sorted((member.link for member in self._members.values()), key=lambda link: link.peer.places)
         return [
-            {"index": index, "peer_id": member.link.peer.peer_id, "connected": member.link.connected}
-            for index, member in sorted(self._members.items())
+            {
+                "index": link.peer.places[-1][1],
+                "places": {str(epoch): index for epoch, index in link.peer.places},
+                "peer_id": link.peer.peer_id,
+                "connected": link.connected,
+            }
+            for link in links
         ]
 
-    async def ask_receipts(self, token_hash: bytes, temp_pub: bytes) -> list[Receipt]:
-        """Receipts that members say they have given for (token hash, T); waits at most 1.5 s."""
-        asked = {index for index in self._members if self._members[index].link.connected}
+    async def ask_receipts(self, epoch: int, token_hash: bytes, temp_pub: bytes) -> list[Receipt]:
+        """Receipts that members of `epoch` say they have given for (token hash, T); waits at most 1.5 s."""
+        asked = {member.link.peer.peer_id: member for member in self._of(epoch) if member.link.connected}
         if not asked or len(self._questions) >= _MAX_QUESTIONS:
             return []
         number = next(self._numbers)
-        question = self._questions[number] = _Question(asked, [], trio.Event())
+        question = self._questions[number] = _Question(set(asked), [], trio.Event())
         try:
-            for index in sorted(asked):
-                self._members[index].link.send(ReceiptAsk(number, token_hash, temp_pub))
+            for member in asked.values():
+                member.link.send(ReceiptAsk(number, token_hash, temp_pub))
             with trio.move_on_after(RECEIPT_WAIT_S):
                 await question.done.wait()
         finally:
             del self._questions[number]
         return question.answers
 
-    def _start(self, own: Hello, peer: Peer) -> None:
+    def _of(self, epoch: int) -> list[_Member]:
+        return [self._members[peer_id] for _, peer_id in sorted(self._directory.members(epoch).items())]
+
+    def _start(self, peer: Peer) -> None:
         if self._nursery is None:
             raise RuntimeError("the mesh does not run yet")
-        link = Link(self.host, own, peer, self._on_frame)
+        link = Link(self.host, lambda: self._directory, peer, self._on_frame)
         link.on_up = self._link_up
-        inbox_in, inbox_out = trio.open_memory_channel[Message](INBOX)
+        inbox_in, inbox_out = trio.open_memory_channel[PeerMessage](INBOX)
         member = _Member(link, trio.CancelScope(), inbox_in, inbox_out)
-        self._members[peer.index] = member
+        self._members[peer.peer_id] = member
         self._nursery.start_soon(self._run_member, member)
 
-    def _link_up(self, index: int) -> None:
-        self.on_up(index)
+    def _link_up(self, peer: Peer) -> None:
+        self.on_up(peer)
 
     async def _run_member(self, member: _Member) -> None:
         with member.scope:
@@ -160,42 +178,44 @@ class Mesh:
     async def _deliver(self, member: _Member) -> None:
         async for message in member.inbox_out:
             if self._on_message is not None:
-                await self._on_message(member.link.peer.index, message)
+                await self._on_message(member.link.peer, message)
 
     async def _on_stream(self, peer_id: str, stream: INetStream) -> None:
-        for member in self._members.values():
-            if member.link.peer.peer_id == peer_id:
-                await member.link.accept(stream)
-                return
-        await stream.reset()
-
-    def _on_frame(self, sender: int, frame: Frame) -> None:
-        member = self._members.get(sender)
+        member = self._members.get(peer_id)
         if member is None:
+            await stream.reset()
+        else:
+            await member.link.accept(stream)
+
+    def _on_frame(self, link: Link, frame: Frame) -> None:
+        member = self._members.get(link.peer.peer_id)
+        if member is None or member.link is not link:
             return
         match frame:
             case ReceiptAsk():
                 self._answer_ask(member, frame)
             case ReceiptAnswer():
-                self._take_answer(sender, frame)
+                self._take_answer(link.peer.peer_id, frame)
             case _:
                 try:
                     member.inbox_in.send_nowait(frame)  # type: ignore[arg-type]
                 except trio.WouldBlock:
-                    counters.REFUSED.labels(str(sender), "inbox_full").inc()
+                    counters.REFUSED.labels(link.peer.label, "inbox_full").inc()
 
     def _answer_ask(self, member: _Member, ask: ReceiptAsk) -> None:
+        peer = member.link.peer
         if not member.asks.take(1):
-            counters.REFUSED.labels(str(member.link.peer.index), "ask_rate").inc()
+            counters.REFUSED.labels(peer.label, "ask_rate").inc()
             return
         source = self._receipt_source
         receipt = None if source is None else source(ask.token_hash, ask.temp_pub)
-        if receipt is None:
+        # Receipts are the business of the committee that gives them: nobody of another one may ask for them.
+        if receipt is None or peer.index_in(receipt.epoch) is None:
             member.link.send(ReceiptAnswer(ask.id, "", b"", b""))
         else:
             member.link.send(ReceiptAnswer(ask.id, receipt.data, receipt.signature, receipt.node_pub))
 
-    def _take_answer(self, sender: int, answer: ReceiptAnswer) -> None:
+    def _take_answer(self, sender: str, answer: ReceiptAnswer) -> None:
         question = self._questions.get(answer.id)
         if question is None or sender not in question.waiting:
             return

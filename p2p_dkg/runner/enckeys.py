@@ -54,7 +54,7 @@ class EncKeyPoster:
         """Post if fewer than 8 usable keys wait, or the disk does not have what the chain names."""
         if height < self._not_before:
             return
-        view = await self._chain.query("/enckeys", EncKeysView)
+        view = await self._chain.query(f"/enckeys/{self._files.epoch}", EncKeysView)
         own = None if view is None else next((m for m in view.members if m.index == self._member), None)
         if view is None or own is None:
             return

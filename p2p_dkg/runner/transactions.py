@@ -16,6 +16,15 @@ from authnet_core.protocol.dkg.messages import (
     Keys,
     Opened,
 )
+from authnet_core.protocol.reshare.messages import (
+    ReshareAck,
+    ReshareChainMessage,
+    ReshareComplain,
+    ReshareDeal,
+    ReshareHave,
+    ReshareReady,
+    ReshareTest,
+)
 from authnet_core.wire import authnet_pb2 as pb
 
 
@@ -56,3 +65,28 @@ def to_transaction(message: ChainMessage) -> tuple[str, Protobuf]:
             return "keys", pb.Keys(sid=sid, chunk=chunk, keys=keys, path=path)
         case Have(sid):
             return "have", pb.Have(sid=sid)
+
+
+def reshare_transaction(message: ReshareChainMessage) -> tuple[str, Protobuf]:
+    """(kind, fields) of one message of a resharing."""
+    match message:
+        case ReshareDeal(rid, e, pok, root):
+            return "rdeal", pb.ReshareDeal(rid=rid, e=e, pok=pok, root=root)
+        case ReshareTest(rid, u):
+            return "rtest", pb.ReshareTest(rid=rid, u=u)
+        case ReshareAck(rid, dealers, total):
+            return "rack", pb.ReshareAck(rid=rid, dealers=dealers, sum=total)
+        case ReshareComplain():
+            return "rcomplain", pb.ReshareComplain(
+                rid=message.rid,
+                dealer=message.dealer,
+                shared=message.shared,
+                dleq=message.dleq,
+                ciphertext=message.ciphertext,
+                leaves=message.leaves,
+                deal_hash=message.deal_hash,
+            )
+        case ReshareReady(rid, digest):
+            return "ready", pb.ReshareReady(rid=rid, hash=digest)
+        case ReshareHave(rid):
+            return "rhave", pb.ReshareHave(rid=rid)

@@ -170,6 +170,9 @@ class Net:
         return range(1, self.n + 1)
 
     def node(self, j: int) -> Node:
+        """Node `j` of the localnet, also one that came later: its party index may be another."""
+        if j > len(self.first.nodes):
+            return next(node for node in self.status().nodes if node.index == j)
         return self.first.nodes[j - 1]
 
     def api_url(self, j: int) -> str:
@@ -259,7 +262,7 @@ def free_base_port(nodes: int) -> int:
 
     A free port alone is no promise: a network binds its last ports half a minute after it was asked for.
     """
-    for base in random.sample(range(12_000, 32_000, 200), 100):
+    for base in random.sample(range(12_000, 32_500 - 10 * nodes, 200), 90):
         if all(_is_free(port) for port in range(base, base + 10 * nodes + 14)) and _reserve(base):
             return base
     raise AssertionError("no free range of ports below 32768")

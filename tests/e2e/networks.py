@@ -25,15 +25,18 @@ SMALL_POOL = {
 
 
 @contextmanager
-def running(folder: Path, nodes: int, params: Mapping[str, int] = SMALL_POOL) -> Iterator[Net]:
-    """A localnet in `folder`, stopped at the end; its folder stays if the block fails, for a look at its logs."""
+def running(folder: Path, nodes: int, params: Mapping[str, int] = SMALL_POOL, room: int = 0) -> Iterator[Net]:
+    """A localnet in `folder`, stopped at the end; its folder stays if the block fails, for a look at its logs.
+
+    `room`: ports for so many nodes are kept free, for those that come later.
+    """
     for j in range(1, nodes + 1):
         node = folder / f"node{j}"
         node.mkdir(mode=0o700, parents=True, exist_ok=True)
         if params:
             (node / "genesis_params.json").write_text(json.dumps(dict(params)))
     try:
-        port = free_base_port(nodes)
+        port = free_base_port(max(nodes, room))
         authnet("localnet", "up", "--nodes", str(nodes), "--base-port", str(port), "--dir", str(folder), timeout=400)
         yield Net(folder)
     finally:
@@ -41,7 +44,7 @@ def running(folder: Path, nodes: int, params: Mapping[str, int] = SMALL_POOL) ->
 
 
 @contextmanager
-def temporary(nodes: int, params: Mapping[str, int] = SMALL_POOL) -> Iterator[Net]:
+def temporary(nodes: int, params: Mapping[str, int] = SMALL_POOL, room: int = 0) -> Iterator[Net]:
     """A localnet in a short folder of its own (socket paths are short), removed when all went well.
 
     AUTHNET_E2E_NET=DIR takes the one that runs in DIR instead, AUTHNET_E2E_SMALL that with the small pool: for work
@@ -51,7 +54,7 @@ def temporary(nodes: int, params: Mapping[str, int] = SMALL_POOL) -> Iterator[Ne
         yield Net(Path(given))
         return
     folder = Path(tempfile.mkdtemp(prefix="authnet-net-"))
-    with running(folder, nodes, params) as net:
+    with running(folder, nodes, params, room) as net:
         yield net
     shutil.rmtree(folder)
 

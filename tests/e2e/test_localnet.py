@@ -152,7 +152,7 @@ def test_a_killed_supervisor_and_its_children_come_back(net: Net) -> None:
 
 def test_rotated_keys_sign_tokens_that_log_in(net: Net) -> None:
     old = httpx.get(f"{net.first.front}/.well-known/jwks.json").json()["keys"][0]["kid"]
-    kids = net.cli("localnet", "rotate")["kids"]
+    kids = net.cli("localnet", "rotate-keys")["kids"]
     assert old in kids
     assert kids[0] != old
     user = "rotated@example.com"

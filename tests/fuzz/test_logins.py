@@ -21,7 +21,7 @@ from p2p_dkg.login.key_set import check_signature, read_key_set
 from p2p_dkg.login.requests import read_commit, read_share
 from tests.fuzz.target import Target
 from tests.unit.login import provider
-from tests.unit.login.world import verifier
+from tests.unit.login.chain import verifier
 
 NOW = 1_700_000_000
 RECEIPT = Receipt(b"\x01" * 32, b"\x02" * 64, "google", NOW, "testnet", 1, 3)

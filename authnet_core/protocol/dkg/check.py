@@ -5,6 +5,7 @@ Every function judges foreign bytes: it answers with a refusal text or None and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from authnet_core.crypto import pok
 from authnet_core.crypto.hashing import aes256_ctr
@@ -42,7 +43,14 @@ def refuse_deal(params: SessionParams, dealer: Party, deal: Deal) -> str | None:
     return None
 
 
-def copied_keys(deals: Mapping[Party, Deal], order: Mapping[Party, int]) -> set[Party]:
+class HasKey(Protocol):
+    """A DEAL or an RDEAL."""
+
+    @property
+    def e(self) -> bytes: ...
+
+
+def copied_keys(deals: Mapping[Party, HasKey], order: Mapping[Party, int]) -> set[Party]:
     """Dealers whose E another one used at an earlier height (or, in the same block, at a lower index)."""
     first: dict[bytes, Party] = {}
     copies = set()

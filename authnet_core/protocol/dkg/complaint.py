@@ -5,7 +5,9 @@ Late recovery publishes D_ih in the same way. A judgement needs the chain's byte
 Source: docs/protocol/dkg.md step 2 and section 4 (R).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from authnet_core.crypto import dleq
 from authnet_core.crypto.hashing import aes256_ctr
@@ -22,6 +24,39 @@ class Judgement:
 
     convict_is_dealer: bool
     reason: str
+
+
+class Evidence(Protocol):
+    """What a complaint of the key generation and one of a resharing have alike."""
+
+    @property
+    def shared(self) -> bytes: ...
+    @property
+    def dleq(self) -> bytes: ...
+    @property
+    def ciphertext(self) -> bytes: ...
+    @property
+    def leaves(self) -> tuple[bytes, ...]: ...
+    @property
+    def deal_hash(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a dealer fixed for one receiver, and how it is opened and tested."""
+
+    e: bytes
+    root: bytes
+    ek: bytes
+    """The receiver's encryption key, b"" if it has none."""
+    context: bytes
+    """Of the DLEQ."""
+    root_of: Callable[[Sequence[bytes]], bytes] = field(repr=False)
+    """The root that these leaves give."""
+    key_of: Callable[[bytes], bytes] = field(repr=False)
+    """K of this receiver's ciphertext, from D."""
+    refuse: Callable[[bytes], str | None] = field(repr=False)
+    """The receiver's test of the plaintext."""
 
 
 def prove_shared(params: SessionParams, dealer: Party, me: Party, e: bytes, ek_secret: bytes) -> tuple[bytes, bytes]:
@@ -53,11 +88,16 @@ def malformed(params: SessionParams, complain: Complain) -> str | None:
     """Exact lengths. Bytes that fail here convict nobody: they are refused."""
     if complain.sid != params.sid or not params.is_party(complain.dealer):
         return "complaint about no dealer of this session"
+    return refuse_lengths(complain, params.committee.n, params.plaintext_size)
+
+
+def refuse_lengths(complain: Evidence, receivers: int, plaintext_size: int) -> str | None:
+    """Exact lengths of a complaint in a protocol with so many receivers and plaintexts of that size."""
     if len(complain.shared) != 33 or len(complain.dleq) != dleq.PROOF_SIZE:
         return "complaint with a D or a proof of wrong length"
-    if len(complain.leaves) != params.committee.n or any(len(leaf) != 32 for leaf in complain.leaves):
+    if len(complain.leaves) != receivers or any(len(leaf) != 32 for leaf in complain.leaves):
         return "complaint with a wrong number of leaves"
-    if len(complain.ciphertext) != params.plaintext_size:
+    if len(complain.ciphertext) != plaintext_size:
         return "complaint with a ciphertext of wrong length"
     if len(complain.deal_hash) != 32:
         return "complaint with a deal hash of wrong length"
@@ -70,15 +110,33 @@ def is_about(deal: Deal, complain: Complain) -> bool:
 
 
 def judge(params: SessionParams, deal: Deal, complainer: Party, complain: Complain) -> Judgement:
-    """Who is convicted by a complaint that is well formed and about this deal.
+    """Who is convicted by a complaint that is well formed and about this deal."""
+    dealer = complain.dealer
+    if reason := malformed(params, complain):
+        return Judgement(False, reason)
+    if not params.is_party(complainer) or complainer == dealer:
+        return Judgement(False, "complaint by no receiver of this dealer")
+    fixed = Fixed(
+        e=deal.e,
+        root=deal.root,
+        ek=params.eks[complainer - 1],
+        context=strings.complaint_context(params.chain_id, params.sid, dealer, complainer),
+        root_of=lambda leaves: strings.deal_root(params.sid, dealer, deal.e, deal.list_hash, deal.nonce_hash, leaves),
+        key_of=lambda shared: shared_key(params, dealer, complainer, deal.e, shared),
+        refuse=lambda plaintext: check.refuse_plaintext(params, dealer, complainer, deal, plaintext),
+    )
+    return judge_fixed(fixed, complainer, complain)
+
+
+def judge_fixed(fixed: Fixed, complainer: Party, complain: Evidence) -> Judgement:
+    """Who is convicted by a complaint of right lengths about this dealing.
 
     Only bytes that the dealer fixed and a D that is proven convict the dealer.
     """
-    dealer = complain.dealer
-    if reason := _refuse_opening(params, deal, complainer, complain):
+    if reason := _refuse_opening(fixed, complainer, complain):
         return Judgement(False, reason)
-    plaintext = open_with(params, dealer, complainer, deal.e, complain.shared, complain.ciphertext)
-    if reason := check.refuse_plaintext(params, dealer, complainer, deal, plaintext):
+    plaintext = aes256_ctr(fixed.key_of(complain.shared), complain.ciphertext)
+    if reason := fixed.refuse(plaintext):
         return Judgement(True, reason)
     return Judgement(False, "complaint about a share that passes the test")
 
@@ -98,18 +156,13 @@ def open_with(
     return aes256_ctr(shared_key(params, dealer, receiver, e, shared), ciphertext)
 
 
-def _refuse_opening(params: SessionParams, deal: Deal, complainer: Party, complain: Complain) -> str | None:
+def _refuse_opening(fixed: Fixed, complainer: Party, complain: Evidence) -> str | None:
     """What makes a complaint a lie before anything is decrypted; the costly proof last."""
-    if reason := malformed(params, complain):
-        return reason
-    if not params.is_party(complainer) or complainer == complain.dealer:
-        return "complaint by no receiver of this dealer"
     leaves = complain.leaves
-    root = strings.deal_root(params.sid, complain.dealer, deal.e, deal.list_hash, deal.nonce_hash, leaves)
-    if root != deal.root:
+    if fixed.root_of(leaves) != fixed.root:
         return "complaint with leaves that do not give the dealer's root"
     if leaf_of(complain.ciphertext) != leaves[complainer - 1]:
         return "complaint with a ciphertext that does not fit its leaf"
-    if not verify_shared(params, complain.dealer, complainer, deal.e, complain.shared, complain.dleq):
+    if not dleq.verify(fixed.ek, fixed.e, complain.shared, fixed.context, complain.dleq):
         return "complaint with no proof for its D"
     return None

@@ -5,9 +5,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from authnet_core.protocol.dkg.messages import ChainMessage, Message
+
+C = TypeVar("C")
 
 
 class Shelf(StrEnum):
@@ -45,10 +47,10 @@ class SendAll:
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(Generic[C]):
     """Put it into a signed transaction. Given again after some blocks if the chain does not show it."""
 
-    message: ChainMessage
+    message: C
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +92,4 @@ class Done:
     outcome: Outcome
 
 
-Effect: TypeAlias = Send | SendAll | Submit | Store | Erase | SetTimer | Blame | Done
+Effect: TypeAlias = Send | SendAll | Submit[ChainMessage] | Store | Erase | SetTimer | Blame | Done

@@ -11,7 +11,7 @@ from authnet_core.crypto.secp256k1 import pub
 from authnet_core.protocol.dkg import records, stage_deal, stage_exchange, stage_fallback, stage_keys, stage_recovery
 from authnet_core.protocol.dkg.batch import Batch, load_batch
 from authnet_core.protocol.dkg.effects import Effect, Shelf
-from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher
+from authnet_core.protocol.dkg.fetching import FETCH_TIMER, Fetcher, Want
 from authnet_core.protocol.dkg.messages import (
     Bundle,
     Message,
@@ -26,6 +26,7 @@ from authnet_core.protocol.dkg.messages import (
 from authnet_core.protocol.dkg.params import Party, SessionParams
 from authnet_core.protocol.dkg.picture import Phase, Picture, read_view
 from authnet_core.protocol.dkg.state import STRIKES, State, Timing
+from authnet_core.protocol.dkg.submissions import Submissions
 from authnet_core.protocol.views import SessionView
 
 RETAIN_TIMER = "retain"
@@ -52,8 +53,9 @@ class Session:
         if ek_secret is not None and pub(ek_secret) != params.eks[me - 1]:
             raise ValueError("not the secret of the announced encryption key")
         timing = timing or Timing()
-        fetcher = Fetcher(timing.fetch_first, timing.fetch_last)
-        self._state = State(params, me, timing, bytearray(ek_secret or b""), bytearray(seed), fetcher)
+        fetcher: Fetcher[Party, Want] = Fetcher(timing.fetch_first, timing.fetch_last)
+        submissions = Submissions(timing.resubmit_blocks)
+        self._state = State(params, me, timing, bytearray(ek_secret or b""), bytearray(seed), fetcher, submissions)
         self._state.load(durable)
         self._state.batch = load_batch(durable)
         if records.SHARES in durable and records.KEYS not in durable and ek_secret is None:

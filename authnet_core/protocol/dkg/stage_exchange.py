@@ -143,7 +143,7 @@ def fetch(state: State, picture: Picture) -> list[Effect]:
     effects: list[Effect] = []
     for want, sources in wanted:
         if isinstance(want, WantParts | WantRecovery) and state.fetcher.is_new(want):
-            effects += state.fetcher.ask(want, sources)
+            effects += _ask(state, want, sources)
     return effects + state.fetcher.arm()
 
 
@@ -152,11 +152,17 @@ def fetch_now(state: State, picture: Picture) -> list[Effect]:
     state.fetcher.armed = False
     effects: list[Effect] = []
     for want, sources in _wanted(state, picture):
-        effects += state.fetcher.ask(want, sources)
+        effects += _ask(state, want, sources)
     if not effects:
         return []
     state.fetcher.back_off()
     return effects + state.fetcher.arm()
+
+
+def _ask(state: State, want: Want, sources: list[Party]) -> list[Effect]:
+    """A recovery needs the answers of k, so all are asked at once."""
+    width = len(sources) if isinstance(want, WantRecovery) else 2
+    return [Send(peer, want) for peer in state.fetcher.ask(want, sources, width)]
 
 
 def _wanted(state: State, picture: Picture) -> list[tuple[Want, list[Party]]]:

@@ -10,16 +10,15 @@ from authnet_core.protocol.dkg import check, deal, records
 from authnet_core.protocol.dkg.batch import Batch
 from authnet_core.protocol.dkg.deal import Dealing
 from authnet_core.protocol.dkg.effects import Blame, Effect, Erase, SetTimer, Shelf, Store, Submit
-from authnet_core.protocol.dkg.fetching import Fetcher
+from authnet_core.protocol.dkg.fetching import Fetcher, Want
 from authnet_core.protocol.dkg.holdings import Holdings, Verdict
 from authnet_core.protocol.dkg.messages import Bundle, ChainMessage, Complain, Deal, Message, PointList
 from authnet_core.protocol.dkg.params import Party, SessionParams
 from authnet_core.protocol.dkg.picture import Phase, Picture
+from authnet_core.protocol.dkg.submissions import Submissions
 
 STRIKES = 16
 """Bulk messages that do not fit the chain's hashes, after which a peer's are dropped unread."""
-LONGEST_PAUSE = 64
-"""Blocks between two submissions of one message about a dealer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ class State:
     ek: bytearray = field(repr=False)
     """Own encryption secret, empty if this node announced none or erased it."""
     seed: bytearray = field(repr=False)
-    fetcher: Fetcher
+    fetcher: Fetcher[Party, Want]
+    submissions: Submissions
     picture: Picture | None = None
     dealing: Dealing | None = field(default=None, repr=False)
     own_stored: bool = False
@@ -67,8 +67,6 @@ class State:
     served: set[tuple[Party, Message]] = field(default_factory=set)
     strikes: dict[Party, int] = field(default_factory=dict)
     timers: set[str] = field(default_factory=set)
-    submitted: dict[tuple[type[ChainMessage], Party], tuple[ChainMessage, int, int]] = field(default_factory=dict)
-    """Kind and dealer (0 for kinds about the session) -> newest message, height, pause in blocks."""
     complaints: dict[Party, Complain] = field(default_factory=dict)
     spent: dict[Party, bytes] = field(default_factory=dict)
     """Dealer -> the one seed under which its spare mask was used; on disk before an answer leaves."""
@@ -129,20 +127,8 @@ class State:
         return [SetTimer(name, delay_ms)]
 
     def submit(self, picture: Picture, message: ChainMessage) -> list[Effect]:
-        """Submit once, and again if some blocks later the chain still does not show it.
-
-        What is said of a dealer waits twice as long each time: a complaint is large, and may be refused for good.
-        """
-        dealer: Party = getattr(message, "dealer", 0)
-        last, height, pause = self.submitted.get((type(message), dealer), (None, 0, 0))
-        if last != message:
-            pause = self.timing.resubmit_blocks
-        elif picture.height < height + pause:
-            return []
-        else:
-            pause = min(2 * pause, LONGEST_PAUSE) if dealer else pause
-        self.submitted[type(message), dealer] = (message, picture.height, pause)
-        return [Submit(message)]
+        """Submit, unless it waits for the chain to show it."""
+        return [Submit(message)] if self.submissions.is_due(message, picture.height) else []
 
     def blame(self, verdict: Verdict, sender: Party) -> list[Effect]:
         """Who passes on what a dealer spoilt is at no fault."""

@@ -72,7 +72,7 @@ def find_cometbft() -> str | None:
     return str(installed) if installed.exists() else shutil.which("cometbft")
 
 
-def wait_until(check: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+def wait_until(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Poll `check`; fail loudly."""
     end = time.monotonic() + seconds
     while not check():
@@ -80,7 +80,7 @@ def wait_until(check: Callable[[], bool], what: str, seconds: float = 20.0) -> N
         time.sleep(0.02)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -90,7 +90,7 @@ class Node:
     """A chain of one member. Its app state survives kills, its processes do not."""
 
     def __init__(self, folder: Path, cometbft: str) -> None:
-        self.folder, self._cometbft = folder, cometbft
+        self.folder, self.binary = folder, cometbft
         self.home = folder / "cometbft"
         self.run = folder / "run"
         self.app: subprocess.Popen[bytes] | None = None
@@ -101,7 +101,8 @@ class Node:
         transport = httpx.HTTPTransport(uds=str(self.run / "comet.sock"), verify=False)
         self._http = httpx.Client(transport=transport, base_url="http://comet", timeout=5)
         (folder / "node.toml").write_text(NODE_TOML.format(network=NETWORK))
-        config = CONFIG.format(run=self.run, port=_free_port())
+        self.port = free_port()
+        config = CONFIG.format(run=self.run, port=self.port)
         (self.home / "config/config.toml").write_text(config)
         self._write_genesis()
 
@@ -140,7 +141,7 @@ class Node:
         # CometBFT does not remove the socket that a killed predecessor left.
         (self.run / "comet.sock").unlink(missing_ok=True)
         self.comet = subprocess.Popen(
-            [self._cometbft, "start", "--home", str(self.home)],
+            [self.binary, "start", "--home", str(self.home)],
             env={**os.environ, **environment},
             stdout=self._log,
             stderr=self._log,

@@ -96,7 +96,7 @@ class ScriptedKeeper:
             verifier=params["verifier"],
             time_s=int(time.time()),
             network_id=NETWORK_ID,
-            epoch=1,
+            epoch=self.chain.epoch,
             node_index=self.index,
         )
         return {
@@ -136,7 +136,7 @@ class ScriptedKeeper:
             "is_new": True,
             "upgraded": False,
             "created_ms": self.chain.time_ms,
-            "epoch": 1,
+            "epoch": self.chain.epoch,
         } | sealed_nonce
 
     def _session_key(self, params: dict[str, Any]) -> bytes:

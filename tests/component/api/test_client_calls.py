@@ -17,7 +17,7 @@ from authnet_core.errors import AuthnetError, Code
 from tests.component.api.scripted import ScriptedNet, scripted_network
 from tests.component.api.scripted_chain import VERIFIER
 from tests.component.api.scripted_keeper import scripted_token, seal
-from tests.component.api.scripted_registry import abi_node_set
+from tests.component.api.scripted_registry import abi_epoch, abi_node_set, get_epoch
 
 pytestmark = pytest.mark.anyio
 USER = "bob@x.y"
@@ -293,6 +293,11 @@ async def test_the_registry_names_the_nodes(net: ScriptedNet) -> None:
         assert {i: m.endpoint for i, m in committee.members.items()} == net.endpoints
 
 
+def first_epoch(net: ScriptedNet) -> bytes:
+    """Epoch 1 as somebody else's."""
+    return abi_epoch(1, 0, ["http://127.0.0.1:9"] * 5, [pub(31337 + i) for i in range(5)])
+
+
 @pytest.mark.parametrize(
     ("registry", "code"),
     [
@@ -304,6 +309,7 @@ async def test_the_registry_names_the_nodes(net: ScriptedNet) -> None:
 )
 async def test_nodes_that_are_not_the_registry_s_are_not_used(net: ScriptedNet, registry: Any, code: Code) -> None:
     net.registry = registry(net)
+    net.epochs = {get_epoch(2): abi_epoch(2, 1, _hosts(net), _identities(net)), get_epoch(1): first_epoch(net)}
     async with Client(rooted(net)) as client:
         with pytest.raises(AuthnetError) as caught:
             await client.resolve(VERIFIER, USER)

@@ -26,6 +26,11 @@ class FakeChain:
         self.epochs: dict[int, EpochRecord] = {}
         self.verifiers: dict[str, VerifierRecord] = {}
         self.observed: list[bytes] = []
+        self.told: dict[int, EpochRecord] = {}
+        self.in_charge = 0
+        """The current epoch, where it is not the newest one observed."""
+        self.phases: dict[int, str] = {}
+        """Status of an epoch where it is not `serving`."""
         self.refuse: Code | None = None
         self.applies = True
 
@@ -41,10 +46,19 @@ class FakeChain:
             self.verifiers[record.verifier.name] = record.verifier
         return {}
 
+    async def saw_epoch(self, params: dict[str, Any], _caller: Connection) -> dict[str, Any]:
+        record = decode_record(bytes.fromhex(params["record"])).epoch
+        self.told[record.epoch] = record
+        return {}
+
     async def query(self, params: dict[str, Any], _caller: Connection) -> dict[str, Any]:
-        _, kind, name = params["path"].split("/")
+        _, kind, *rest = params["path"].split("/")
+        name = rest[0] if rest else ""
+        if name == "current":
+            name = str(self.in_charge or max(self.epochs, default=0))
         if kind == "epoch" and (epoch := self.epochs.get(int(name))) is not None:
-            value = {"epoch": epoch.epoch, "n": epoch.n, "k": epoch.k, "t": epoch.t, "status": "current"}
+            value = {"epoch": epoch.epoch, "n": epoch.n, "k": epoch.k, "t": epoch.t}
+            value |= {"status": self.phases.get(epoch.epoch, "serving")}
             return {"height": 1, "value": value | {"members": [], "committee_hash": ""}}
         if kind == "verifier" and (found := self.verifiers.get(name)) is not None:
             value = {"name": name, "version": found.version, "issuer": found.issuer, "jwks_url": found.jwks_url}
@@ -97,6 +111,7 @@ async def fake_keeper(config: NodeConfig, node: FakeNode, chain: FakeChain | Non
     methods: dict[str, Any] = {"identity": identity, "sign_registration": sign}
     if chain is not None:
         methods["observe"] = chain.observe
+        methods["saw_epoch"] = chain.saw_epoch
     async with anyio.create_task_group() as group:
         await group.start(lambda task_status: serve(config.ops_sock, methods, task_status=task_status))
         if chain is not None:

@@ -42,7 +42,7 @@ def test_junk_at_the_port_changes_nothing(name: str) -> None:
                 except trio.BrokenResourceError:
                     pass
                 await stream.aclose()
-            await until(lambda: one.mesh.connected() == [2] and two.mesh.connected() == [1])
+            await until(lambda: one.mesh.connected(1) == [2] and two.mesh.connected(1) == [1])
 
     run(check)
 
@@ -55,7 +55,7 @@ def test_many_idle_connections_do_not_keep_members_out() -> None:
             streams = [await trio.open_tcp_stream("127.0.0.1", ports[1]) for _ in range(100)]
             two.join(epoch_of(ports))
             one.join(epoch_of(ports))
-            await until(lambda: one.mesh.connected() == [2])
+            await until(lambda: one.mesh.connected(1) == [2])
             for stream in streams:
                 nursery.start_soon(stream.aclose)
 

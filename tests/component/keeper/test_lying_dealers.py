@@ -13,6 +13,7 @@ from authnet_core.protocol.dkg.machine import Session
 from authnet_core.protocol.dkg.messages import Bundle, Message, Parts, PointList, Recovery, WantRecovery
 from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.protocol.views import SessionView
+from p2p_dkg.runner import room
 from p2p_dkg.runner import sessions as sessions_module
 from tests.component.keeper.test_sessions import check_keys, finals, run, sessions
 from tests.component.keeper.world import World, until
@@ -298,7 +299,7 @@ def test_who_finds_out_after_final_that_it_was_cheated_recovers_too(
 ) -> None:
     """Away during the session, back when it is final and parked: complaint, recovery and HAVE come late."""
     lying(monkeypatch, "one bad share")
-    monkeypatch.setattr(sessions_module, "PARK_S", 0.0)
+    monkeypatch.setattr(room, "PARK_S", 0.0)
     world = World(tmp_path, pool_low=50, pool_high=60)
     keep_time(world)
     absent = world.nodes[VICTIM]
@@ -335,7 +336,7 @@ def test_nobody_gets_a_d_of_an_honest_dealer_by_asking(tmp_path: Path) -> None:
         sid = bytes.fromhex(sessions(world)[0].sid)
         while not finals(world):
             for dealer in range(1, 6):
-                world.nodes[LIAR].mesh.send_all(WantRecovery(sid, dealer))
+                world.nodes[LIAR].mesh.send_all(1, WantRecovery(sid, dealer))
             await trio.sleep(0.05)
         assert not [m for _, _, m in seen if isinstance(m, Recovery)]
         assert [m for _, _, m in seen if isinstance(m, WantRecovery)]

@@ -19,6 +19,7 @@ import pytest
 from authnet_core.crypto import ecdsa
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.registration import parse_fields, registration_digest
+from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.rpc_client import RpcClient
 from tests.component.keeper.test_transport import free_port
 
@@ -158,6 +159,18 @@ def test_it_signs_its_own_registration_and_no_other(running: Keeper) -> None:
 )
 def test_bad_observations_are_refused(running: Keeper, params: dict[str, Any], code: Code) -> None:
     assert running.refused("observe", params) is code
+    assert running.refused("saw_epoch", params) is code
+
+
+def test_a_sighting_is_taken_before_there_is_a_chain(running: Keeper) -> None:
+    record = pb.Record(epoch=pb.EpochRecord(epoch=2, n=5, k=3, t=1, previous=1))
+    shown = {"record": record.SerializeToString(deterministic=True).hex()}
+    assert running.call("saw_epoch", shown) == {"epoch": 2, "is_new": True}
+    assert running.call("saw_epoch", shown) == {"epoch": 2, "is_new": False}
+    verifier = pb.Record(verifier=pb.VerifierRecord(name="mock", version=1))
+    other = {"record": verifier.SerializeToString(deterministic=True).hex()}
+    assert running.refused("saw_epoch", other) is Code.BAD_PARAMS
+    assert running.refused("saw_epoch", {"record": "00" * 70_000}) is Code.TOO_LARGE
 
 
 @pytest.mark.parametrize(

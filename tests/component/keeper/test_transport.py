@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
 from authnet_core.errors import ConfigError
-from authnet_core.protocol.dkg.messages import Bundle, Message, WantBundle
+from authnet_core.protocol.dkg.messages import Bundle, WantBundle
 from authnet_core.protocol.views import EpochView, MemberView
-from p2p_dkg.network.frames import Hello, Ping, encode
+from p2p_dkg.network.directory import Peer
+from p2p_dkg.network.frames import Hello, PeerMessage, Ping, encode
 from p2p_dkg.network.host import PROTOCOL, DialFailed, PeerHost, parse_address, peer_id_of, transport_key
 from p2p_dkg.network.link import FrameStream, LinkBroken
 from p2p_dkg.network.mesh import Mesh
@@ -30,7 +32,6 @@ from p2p_dkg.ports import Receipt
 
 CHAIN = "test-1"
 SID = b"s" * 32
-STRANGER = b"x" * 32
 Test = Callable[[], Awaitable[None]]
 
 
@@ -40,8 +41,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+STRANGER, *SEEDS = sorted((bytes([number]) * 32 for number in range(1, 11)), key=peer_id_of)
+"""In the order of their peer ids, so that the lower index dials here, and the stranger everybody."""
+
+
 def seed_of(index: int) -> bytes:
-    return bytes([index]) * 32
+    return SEEDS[index - 1]
+
+
+def identity_of(seed: bytes) -> str:
+    return "02" + seed.hex()
 
 
 def address_of(port: int) -> str:
@@ -51,7 +60,7 @@ def address_of(port: int) -> str:
 def epoch_of(ports: list[int], *, epoch: int = 1, committee: str = "aa" * 32) -> EpochView:
     members = tuple(
         MemberView(
-            index=i, operator="", identity="", consensus="", peer_id=peer_id_of(seed_of(i)),
+            index=i, operator="", identity=identity_of(seed_of(i)), consensus="", peer_id=peer_id_of(seed_of(i)),
             p2p_addr=address_of(port), comet_addr="", endpoint="",
         )
         for i, port in enumerate(ports, start=1)
@@ -64,20 +73,20 @@ class Node:
 
     def __init__(self, index: int, port: int, seed: bytes | None = None) -> None:
         self.index, self.seed = index, seed or seed_of(index)
-        self.mesh = Mesh(self.seed, address_of(port))
-        self.got: list[tuple[int, Message]] = []
+        self.mesh = Mesh(self.seed, address_of(port), identity_of(seed_of(index)))
+        self.got: list[tuple[int | None, PeerMessage]] = []
         self.mesh.handle_messages(self._take)
         self.scope = trio.CancelScope()
 
-    async def _take(self, sender: int, message: Message) -> None:
-        self.got.append((sender, message))
+    async def _take(self, sender: Peer, message: PeerMessage) -> None:
+        self.got.append((sender.index_in(1), message))
 
     async def run(self, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         with self.scope:
             await self.mesh.run(task_status=task_status)
 
     def join(self, epoch: EpochView, chain_id: str = CHAIN) -> None:
-        self.mesh.set_committee(chain_id, epoch, self.index)
+        self.mesh.set_committees(chain_id, [epoch])
 
 
 @asynccontextmanager
@@ -106,10 +115,10 @@ def test_members_meet_and_talk() -> None:
         async with running(*nodes):
             for node in nodes:
                 node.join(epoch_of(ports))
-            await until(lambda: all(len(node.mesh.connected()) == 2 for node in nodes))
+            await until(lambda: all(len(node.mesh.connected(1)) == 2 for node in nodes))
             bundle = Bundle(SID, 2, (b"l" * 32,) * 3, (b"c" * 200_000,) * 3)
-            nodes[1].mesh.send_all(bundle)
-            nodes[1].mesh.send(3, WantBundle(SID, 1))
+            nodes[1].mesh.send_all(1, bundle)
+            nodes[1].mesh.send(1, 3, WantBundle(SID, 1))
             await until(lambda: nodes[0].got == [(2, bundle)] and len(nodes[2].got) == 2)
             assert {type(m) for _, m in nodes[2].got} == {Bundle, WantBundle}
 
@@ -120,14 +129,14 @@ def test_receipts_are_asked_for_and_answered() -> None:
     async def check() -> None:
         ports = [free_port() for _ in range(3)]
         nodes = [Node(i, port) for i, port in enumerate(ports, start=1)]
-        known = Receipt("text", b"s" * 65, b"\x02" * 33)
+        known = Receipt("text", b"s" * 65, b"\x02" * 33, 1)
         nodes[1].mesh.answer_receipts(lambda h, t: known if (h, t) == (b"h" * 32, b"\x03" * 33) else None)
         async with running(*nodes):
             for node in nodes:
                 node.join(epoch_of(ports))
-            await until(lambda: len(nodes[0].mesh.connected()) == 2)
-            assert await nodes[0].mesh.ask_receipts(b"h" * 32, b"\x03" * 33) == [known]
-            assert await nodes[0].mesh.ask_receipts(b"i" * 32, b"\x03" * 33) == []
+            await until(lambda: len(nodes[0].mesh.connected(1)) == 2)
+            assert await nodes[0].mesh.ask_receipts(1, b"h" * 32, b"\x03" * 33) == [replace(known, epoch=0)]
+            assert await nodes[0].mesh.ask_receipts(1, b"i" * 32, b"\x03" * 33) == []
 
     run(check)
 
@@ -141,8 +150,8 @@ def test_a_stranger_is_not_let_in() -> None:
             member.join(epoch_of(ports))
             stranger.join(epoch_of(ports))
             await until(lambda: member.mesh.host.gate.refused >= 2)
-            assert member.mesh.connected() == []
-            assert stranger.mesh.connected() == []
+            assert member.mesh.connected(1) == []
+            assert stranger.mesh.connected(1) == []
 
     run(check)
 
@@ -170,7 +179,7 @@ def test_a_member_can_not_speak_for_another_index() -> None:
             honest.join(epoch_of(ports))
             liar.join(epoch_of(ports))  # holds the key of 2, says hello as 1
             await trio.sleep(1)
-            assert honest.mesh.connected() == []
+            assert honest.mesh.connected(1) == []
 
     run(check)
 
@@ -187,10 +196,10 @@ def test_another_chain_epoch_or_committee_is_refused(chain_id: str, epoch: int, 
             one.join(epoch_of(ports))
             two.join(epoch_of(ports, epoch=epoch, committee=committee), chain_id)
             await trio.sleep(1)
-            assert one.mesh.connected() == []
-            assert two.mesh.connected() == []
+            assert one.mesh.connected(1) == []
+            assert two.mesh.connected(1) == []
             two.join(epoch_of(ports))
-            await until(lambda: one.mesh.connected() == [2] and two.mesh.connected() == [1])
+            await until(lambda: one.mesh.connected(1) == [2] and two.mesh.connected(1) == [1])
 
     run(check)
 
@@ -202,14 +211,14 @@ def test_a_killed_peer_is_dialled_again_at_once() -> None:
         async with running(one, two) as nursery:
             one.join(epoch_of(ports))
             two.join(epoch_of(ports))
-            await until(lambda: one.mesh.connected() == [2])
+            await until(lambda: one.mesh.connected(1) == [2])
             two.scope.cancel()
-            await until(lambda: one.mesh.connected() == [])
+            await until(lambda: one.mesh.connected(1) == [])
             await trio.sleep(1)  # let dials fail: libp2p then blacklists the peer for a minute
             again = Node(2, ports[1])
             await nursery.start(again.run)
             again.join(epoch_of(ports))
-            await until(lambda: one.mesh.connected() == [2], within=5)
+            await until(lambda: one.mesh.connected(1) == [2], within=5)
 
     run(check)
 
@@ -223,9 +232,9 @@ def test_a_member_that_moves_is_found() -> None:
             one.join(epoch_of(ports))
             two.join(epoch_of(moved))
             await trio.sleep(0.5)
-            assert one.mesh.connected() == []
+            assert one.mesh.connected(1) == []
             one.join(epoch_of(moved))
-            await until(lambda: one.mesh.connected() == [2], within=5)
+            await until(lambda: one.mesh.connected(1) == [2], within=5)
 
     run(check)
 
@@ -272,7 +281,7 @@ def raw(test: Callable[[Node, FrameStream, INetStream], Awaitable[None]]) -> Non
     async def check() -> None:
         async with raw_member(1, [free_port(), free_port()]) as (node, _, stream):
             frames = await greet(stream)
-            await until(lambda: node.mesh.connected() == [1])
+            await until(lambda: node.mesh.connected(1) == [1])
             await test(node, frames, stream)
 
     run(check)
@@ -282,7 +291,7 @@ def test_an_oversize_frame_ends_the_stream() -> None:
     async def check(node: Node, frames: FrameStream, stream: INetStream) -> None:
         await stream.write(((1 << 20) + 1).to_bytes(4, "big") + b"x" * 100)
         await ends(frames)
-        await until(lambda: node.mesh.connected() == [])
+        await until(lambda: node.mesh.connected(1) == [])
 
     raw(check)
 
@@ -293,7 +302,7 @@ def test_garbage_frames_are_dropped_and_the_link_goes_on() -> None:
             await frames.write(junk)
         await frames.write(encode(WantBundle(SID, 1)))
         await until(lambda: node.got == [(1, WantBundle(SID, 1))])
-        assert node.mesh.connected() == [1]
+        assert node.mesh.connected(1) == [1]
 
     raw(check)
 
@@ -311,7 +320,7 @@ def test_a_silent_peer_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p_dkg.network.link.SILENCE_S", 0.5)
 
     async def check(node: Node, frames: FrameStream, stream: INetStream) -> None:
-        await until(lambda: node.mesh.connected() == [], within=5)
+        await until(lambda: node.mesh.connected(1) == [], within=5)
 
     raw(check)
 
@@ -335,7 +344,7 @@ def test_a_newer_stream_replaces_the_older() -> None:
             await ends(first)
             await second.write(encode(WantBundle(SID, 1)))
             await until(lambda: len(node.got) == 1)
-            assert node.mesh.connected() == [1]
+            assert node.mesh.connected(1) == [1]
 
     run(check)
 
@@ -356,7 +365,7 @@ def test_a_plaintext_dial_is_refused() -> None:
             dialer.get_peerstore().add_addrs(peer, [Multiaddr(address_of(ports[1]))], 60)
             with trio.fail_after(20), pytest.raises((BaseLibp2pError, ExceptionGroup)):
                 await dialer.get_network().dial_peer(peer)
-            assert node.mesh.connected() == []
+            assert node.mesh.connected(1) == []
 
     run(check)
 
@@ -368,7 +377,7 @@ def test_an_address_in_use_is_the_operators_mistake() -> None:
             taken.bind(("127.0.0.1", port))
             taken.listen()
             with pytest.raises((ConfigError, ExceptionGroup)) as caught:
-                await Mesh(seed_of(1), address_of(port)).run()
+                await Mesh(seed_of(1), address_of(port), "").run()
             error: BaseException = caught.value
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]

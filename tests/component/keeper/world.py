@@ -5,7 +5,6 @@ A block is made when transactions wait, or on demand. A keeper can lose its powe
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -24,17 +23,18 @@ from abci_app.readsock import block_note
 from abci_app.state import Block
 from authnet_core.errors import AuthnetError, Code, number
 from authnet_core.protocol.committee import Committee
-from authnet_core.protocol.dkg.messages import Message
-from authnet_core.protocol.views import EpochView, SessionView
+from authnet_core.protocol.views import SessionView
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.store import Keystore, open_keystore
 from p2p_dkg.ports import AssignRequest
 from p2p_dkg.runner.assign import Assigner
+from p2p_dkg.runner.erasure import Eraser
 from p2p_dkg.runner.runner import Runner
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
+from tests.component.keeper.hub import Hub, HubMesh
 
 NETWORK, CHAIN = "test", "test-1"
 START_MS = 1_700_000_000_000
@@ -203,51 +203,6 @@ class Comet:
         return {"header": self.chain.headers[height]}
 
 
-class Hub:
-    """Carries messages between the keepers that are up."""
-
-    def __init__(self) -> None:
-        self.meshes: dict[int, HubMesh] = {}
-        self.drop: Callable[[int, int, Message], bool] = lambda sender, to, message: False
-
-
-class _HubHost:
-    peer_id = "hub"
-
-
-class HubMesh:
-    """What a keeper sees as its Mesh."""
-
-    def __init__(self, hub: Hub, index: int) -> None:
-        self._hub, self.index = hub, index
-        self.host = _HubHost()
-        self._inbox_in, self._inbox_out = trio.open_memory_channel[tuple[int, Message]](math.inf)
-        self._handler: Any = None
-
-    def handle_messages(self, handler: Any) -> None:
-        self._handler = handler
-
-    def set_committee(self, chain_id: str, epoch: EpochView, own_index: int) -> None:
-        self._hub.meshes[own_index] = self
-
-    def send(self, to: int, message: Message) -> None:
-        mesh = self._hub.meshes.get(to)
-        if mesh is not None and not self._hub.drop(self.index, to, message):
-            mesh._inbox_in.send_nowait((self.index, message))
-
-    def send_all(self, message: Message) -> None:
-        for to in list(self._hub.meshes):
-            if to != self.index:
-                self.send(to, message)
-
-    def peers(self) -> list[dict[str, object]]:
-        return []
-
-    async def run(self) -> None:
-        async for sender, message in self._inbox_out:
-            await self._handler(sender, message)
-
-
 @dataclass
 class Node:
     """One keeper's parts, rebuilt at each start."""
@@ -259,6 +214,8 @@ class Node:
     faults: CutPoints = field(default_factory=CutPoints)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     deaths: list[str] = field(default_factory=list)
+    erases: bool = False
+    """Whether it makes an end of former epochs: most tests still look at their shares."""
 
     def open(self) -> Keystore:
         passphrase = self.folder / "passphrase"
@@ -268,6 +225,14 @@ class Node:
             passphrase.chmod(0o600)
         return open_keystore(self.folder / "keeper", NETWORK, passphrase, 2)
 
+    def make_mesh(self) -> Any:
+        """What carries this life's messages."""
+        return HubMesh(self.hub, self.index, self.keystore.identity.pub.hex())
+
+    async def run_mesh(self, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await self.mesh.run()
+
     async def run(self) -> None:
         """One life: until cancelled or until its power is cut."""
         self.scope = trio.CancelScope()
@@ -276,20 +241,24 @@ class Node:
         self.reader = reader
         chain: Any = reader
         comet: Any = self.comet
-        self.mesh = HubMesh(self.hub, self.index)
+        self.mesh = self.make_mesh()
         mesh: Any = self.mesh
         self.watch = ChainWatch(chain, self.keystore)
         self.desk = TxDesk(self.keystore.identity, comet, lambda: self.chain.height, self.faults)
         self.runner = Runner(chain, self.watch, self.desk, self.keystore, mesh, self.faults)
-        self.assigner = Assigner(chain, self.watch, self.desk)
+        self.assigner = Assigner(chain, self.watch, self.desk, lambda: self.runner.membership.committees)
+        rooms = (self.runner.sessions, self.runner.reshares)
+        self.eraser = Eraser(chain, self.watch, self.desk, self.keystore, rooms, self.faults)
         self.watch.listeners.append(self.assigner.hint)
         try:
             with self.scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self.watch.run)
                     nursery.start_soon(self.watch.compare, comet)
-                    nursery.start_soon(self.mesh.run)
+                    await nursery.start(self.run_mesh)
                     await self.runner.bind(NETWORK)
+                    if self.erases:
+                        nursery.start_soon(self.eraser.run)
                     await self.runner.run()
         except* PowerCut as cut:
             leaf: BaseException = cut
@@ -309,7 +278,7 @@ class Node:
                 return
 
     async def assign(self, request: AssignRequest) -> Any:
-        return await self.assigner.assign(request, self.runner.membership.body_epoch)
+        return await self.assigner.assign(request)
 
     @property
     def is_bound(self) -> bool:
@@ -328,13 +297,15 @@ class Node:
 class World:
     """n keepers and their chain."""
 
+    kind: type[Node] = Node
+
     def __init__(self, folder: Path, n: int = 5, **params: int) -> None:
         self.hub = Hub()
         self.committee = Committee.of(n)
         pubs = []
         self.nodes: dict[int, Node] = {}
         for index in range(1, n + 1):
-            node = Node(index, folder / f"node{index}", None, self.hub)  # type: ignore[arg-type]
+            node = self.kind(index, folder / f"node{index}", None, self.hub)  # type: ignore[arg-type]
             pubs.append(node.open().identity.pub)
             self.nodes[index] = node
         small = {"first_rows": 4, "rows": 4, "pool_low": 10, "pool_high": 11, "sessions_in_flight": 1}
@@ -343,12 +314,18 @@ class World:
         for node in self.nodes.values():
             node.chain = self.chain
 
+    def peer_id(self, number: int) -> str:
+        return f"peer{number}"
+
+    def address(self, number: int) -> str:
+        return f"/ip4/127.0.0.1/tcp/{9000 + number}"
+
     def start_epoch(self) -> None:
         """Let all observe the first epoch and a verifier."""
         members = [
             pb.Member(
-                index=j, operator=f"0x{j:040x}", identity=pub, consensus=bytes([j]) * 32, peer_id=f"peer{j}",
-                p2p_addr=f"/ip4/127.0.0.1/tcp/{9000 + j}", comet_addr=f"id{j}@127.0.0.1:1", endpoint="http://127.0.0.1:1",
+                index=j, operator=f"0x{j:040x}", identity=pub, consensus=bytes([j]) * 32, peer_id=self.peer_id(j),
+                p2p_addr=self.address(j), comet_addr=f"id{j}@127.0.0.1:1", endpoint="http://127.0.0.1:1",
             )
             for j, pub in enumerate(self.pubs, start=1)
         ]  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.abci.handover_world import announce, next_record, phase
 from tests.unit.abci.world import World
 
 
@@ -24,6 +25,15 @@ def world(fresh: World) -> World:
     """The first epoch is in charge, nothing else."""
     fresh.begin_epoch()
     return fresh
+
+
+@pytest.fixture
+def joining(world: World) -> World:
+    """Epoch 2 is announced and its notice over."""
+    announce(world, next_record())
+    world.block()
+    assert phase(world) == "joining"
+    return world
 
 
 @pytest.fixture

@@ -7,7 +7,34 @@ from pathlib import Path
 
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.judging import wronged
+from tests.unit.abci.reshare_world import SMALL, KeyedWorld, batches_made, begin, first_move, next_attempt, opened
 from tests.unit.abci.world import World, account, epoch_record
+
+
+def handed_over(folder: Path) -> list[str]:
+    """Two batches move: an attempt that all lie in, then one with a liar, a cheat and a false complaint."""
+    world = KeyedWorld(folder, params=SMALL)
+    batches_made(world)
+    begin(world)
+    failed = first_move(world, lies={1: 1, 2: 2, 3: 5, 4: 9, 5: 27})
+    for step in (failed.deal, failed.test, failed.ack):
+        step()
+    move = next_attempt(failed)
+    move.lies = {2: 7}
+    move.deal()
+    move.test()
+    world.send(move.complain(4, 1))
+    move.ack(31, [1, 2, 3, 5])
+    move.ready([1, 2, 3, 5])
+    for pause in (100, 10_000, 100):
+        world.block(step_ms=pause)
+    while opened(world):
+        first_move(world).run()
+        world.block()
+    for _ in range(8):
+        world.block(step_ms=1_000)
+    assert world.query("/epoch/current").epoch == 2
+    return world.hashes
 
 
 def main() -> None:
@@ -31,7 +58,7 @@ def main() -> None:
     small.begin_epoch()
     small.announce()
     wronged(small)
-    world.hashes += small.hashes
+    world.hashes += small.hashes + handed_over(Path(sys.argv[1]) / "moving")
     print("\n".join(world.hashes))
 
 

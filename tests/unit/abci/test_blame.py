@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from abci_app import tables
+from abci_app.present import blame_view
+from abci_app.state import Block, State
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.wire import authnet_pb2 as wire
@@ -136,6 +139,15 @@ def test_evidence_holds_offline(world: World, number: int, convict: int, accuser
     assert (verdict.convict, verdict.accuser, verdict.upheld) == (convict, accuser, upheld)
     assert verdict.identity == pub(secret("id", convict))
     assert verdict.reason == world.query("/blame")[number].reason
+
+
+def test_a_chain_that_began_from_this_one_s_state_still_shows_it(world: World) -> None:
+    """It has another chain id, and the transactions name this one's."""
+    state = State(world.app.store, Block(world.height, world.time_ms))
+    state.put(tables.GENESIS, replace(state.need(tables.GENESIS), chain_id="testnet-2"))
+    for number in (0, 1):
+        view = blame_view(state, state.need(tables.blame(number)), True)
+        assert view == world.query(f"/blame/{number}")
 
 
 def altered(value: Any) -> list[Any]:

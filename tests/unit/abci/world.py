@@ -23,6 +23,8 @@ from authnet_core.wire import authnet_pb2 as wire
 from authnet_core.wire.tx import sign_tx
 
 NETWORK = "testnet"
+MASKS = 12
+"""Kept back of a first session's 192 keys: one in sixteen."""
 CHAIN = "testnet-1"
 START_MS = 1_700_000_000_000
 SEED = bytes(32)

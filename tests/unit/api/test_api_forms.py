@@ -9,7 +9,7 @@ from authnet_core.errors import AuthnetError, Code
 from node_api.comet_proxy import CometCall, checked_params
 from node_api.encoding import coordinates, final_pub, hex_field, point_field
 from node_api.node_metrics import merge
-from node_api.refusals import http_status, rpc_error
+from node_api.refusals import http_refusal, http_status, rpc_error
 
 POINT = pub(0x1111)
 X, Y = decompress(POINT).hex()[:64], decompress(POINT).hex()[64:]
@@ -114,3 +114,12 @@ def test_metrics_of_two_processes_share_families_and_keep_apart() -> None:
     assert [f.name for f in families] == ["python_info"]
     values = {sample.labels["process"]: sample.value for sample in families[0].samples}
     assert values == {"one": 1.0, "two": 2.0}
+
+
+def test_a_committee_that_has_left_names_the_one_to_ask() -> None:
+    members = [{"index": 1, "endpoint": "https://a.example", "identity": "02" * 33}]
+    refusal = AuthnetError(Code.EPOCH_MOVED, "another committee serves", epoch=3, members=members)
+    assert rpc_error(refusal).authnet.detail == {"epoch": 3, "members": members}
+    assert http_refusal(refusal).error["detail"] == {"epoch": 3, "members": members}
+    assert http_status(Code.EPOCH_MOVED) == 409
+    assert "detail" not in http_refusal(AuthnetError(Code.BUSY, "later", secret=1)).error

@@ -13,7 +13,7 @@ from authnet_core.protocol.dkg.messages import (
     WantBundle,
 )
 from authnet_core.protocol.dkg.stage_deal import ACK_TIMER
-from authnet_core.protocol.dkg.state import LONGEST_PAUSE
+from authnet_core.protocol.dkg.submissions import LONGEST_PAUSE
 from tests.sim.evil import evil_dealing
 from tests.sim.model_chain import ModelChain
 from tests.unit.dkg.driving import pick, sends, submits
@@ -95,7 +95,7 @@ def test_a_complaint_that_the_chain_does_not_show_is_made_again_with_growing_pau
     assert len(complaints(effects)) == 1
     made = [step for step in range(1, 40) if complaints(machine.on_chain(told.next().view))]
     assert made == [2, 6, 14, 30]
-    pauses = {pause for _, _, pause in machine._state.submitted.values()}
+    pauses = {pause for _, _, pause in machine._state.submissions.sent.values()}
     assert max(pauses) <= LONGEST_PAUSE
 
 

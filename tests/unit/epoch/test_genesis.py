@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ from authnet_runtime.registry_state import (
     epoch_record,
     verifier_record,
 )
+from epoch_manager.files import settle_genesis
 
 FIXED = "32db20ac72c2d3bcccce0f2cdfe3eedc6b5ef0efb61a4727b661e9cd33f3ab73"
 REGISTRY = "0x5FBDB2315678afecb367f032d93f642f64180aa3"
@@ -141,3 +143,31 @@ def test_a_verifier_record_is_canonical() -> None:
     assert (record.name, record.version, record.audiences[0].mode) == ("google", 3, "bound")
     assert verifier_record(replace(state, effective_at=99)) == verifier_record(state)
     assert verifier_record(replace(state, removed=True)) != verifier_record(state)
+
+
+def _moved(derived: bytes, **changes: object) -> bytes:
+    genesis = json.loads(derived)
+    genesis["chain_id"] = changes.pop("chain_id", f"{genesis['app_state']['network_id']}-2")
+    genesis["app_state"] |= {"imported": {"signatures": {}}, "params": {}, "observers": [], **changes}
+    return json.dumps(genesis).encode()
+
+
+def test_a_later_chain_of_the_same_network_is_accepted_and_no_other(tmp_path: Path) -> None:
+    """abci_app checks its signatures; here it is only not mistaken for a foreign one."""
+    path, derived = tmp_path / "genesis.json", derive(epoch())
+    path.write_bytes(_moved(derived))
+    assert settle_genesis(path, derived) is False
+    first = json.loads(derived)["chain_id"]
+    for wrong in (
+        _moved(derived, chain_id=first),
+        _moved(derived, registry="0x01"),
+        _moved(derived, network_id="other"),
+        _moved(derived, eth_chain_id=7),
+        _moved(derived, imported=None),
+        b"[]",
+    ):
+        path.write_bytes(wrong)
+        with pytest.raises(AuthnetError) as refusal:
+            settle_genesis(path, derived)
+        assert refusal.value.code is Code.GENESIS_MISMATCH
+        assert path.read_bytes() == wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from authnet_core.wire.tx import decode_record
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.ethereum import BlockRef
 from authnet_runtime.registry import NEVER_S, Snapshot
-from authnet_runtime.registry_state import AudienceState, EpochStatus, VerifierState
+from authnet_runtime.registry_state import AudienceState, EpochState, EpochStatus, VerifierState
 from authnet_runtime.rpc_client import RpcClient
 from epoch_manager import observer as module
 from epoch_manager.observer import Observer
@@ -38,33 +39,58 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@dataclass(frozen=True)
+class Shown:
+    version: int
+    status: str
+    epoch: int
+    called_off: bool = False
+
+
 class Node:
     """A keeper and a chain in one; `shown` maps path to version."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.told: list[tuple[int, bool]] = []
+        self.phases: dict[str, str] = {}
+        self.called_off: set[str] = set()
+        self.later = 0
         self.shown: dict[str, int] = {}
         self.refuse: Code | None = None
         self.chain_down = False
 
+    @property
+    def in_charge(self) -> int:
+        return self.later or self.shown.get("epoch/1", 0)
+
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        if method == "saw_epoch":
+            record = decode_record(bytes.fromhex(params["record"])).epoch
+            self.told.append((record.epoch, record.aborted))
+            return {}
         assert method == "observe"
         if self.refuse is not None:
             raise AuthnetError(self.refuse, "planted")
         record = decode_record(bytes.fromhex(params["record"]))
         is_epoch = record.WhichOneof("kind") == "epoch"
-        self.sent.append(f"epoch/{record.epoch.epoch}" if is_epoch else f"verifier/{record.verifier.name}")
+        name = f"epoch/{record.epoch.epoch}" + ("/off" if record.epoch.aborted else "")
+        self.sent.append(name if is_epoch else f"verifier/{record.verifier.name}")
         return {}
 
     async def query(self, path: str, _type: type) -> Any:
         if self.chain_down:
             raise AuthnetError(Code.UNAVAILABLE, "down")
+        if path == "/epoch/current":
+            return Shown(1, "serving", self.in_charge) if self.in_charge > 0 else None
         version = self.shown.get(path[1:])
-        return None if version is None else type("Shown", (), {"version": version})()
+        if version is None:
+            return None
+        return Shown(version, self.phases.get(path[1:], ""), 0, path[1:] in self.called_off)
 
 
 def rig() -> tuple[Node, Observer, Status]:
-    node, status = Node(), Status("0xregistry", 1, "0xoperator")
+    node, status = Node(), Status("0xregistry", 1, epoch().members[0].operator)
     return node, Observer(cast(RpcClient, node), cast(ChainReader, node), status), status
 
 
@@ -189,3 +215,113 @@ async def test_one_refused_verifier_does_not_stop_the_next() -> None:
     await observer.step()
     assert node.sent == ["verifier/other"]
     assert status.problems == {}
+
+
+def later(number: int, status: EpochStatus, previous: int = 1) -> EpochState:
+    """An epoch of other operators than the first one's."""
+    made = epoch()
+    members = tuple(replace(m, epoch=number, operator=f"0x{number:02x}{i:038x}") for i, m in enumerate(made.members))
+    return replace(made, epoch=number, previous=previous, status=status, members=members)
+
+
+def handing_over(*epochs: EpochState) -> Snapshot:
+    return Snapshot(BlockRef(9, "0x9", 9), (epoch(), *epochs), (GOOGLE,), NEVER_S)
+
+
+async def test_the_next_epoch_is_observed_beside_the_verifiers() -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1}
+    observer.show(handing_over(later(2, EpochStatus.STARTED)))
+    assert await observer.step()
+    assert node.sent == ["epoch/2", "verifier/google"]
+    node.shown |= {"epoch/2": 1, "verifier/google": 1}
+    assert not await observer.step()
+
+
+async def test_the_epoch_after_the_next_waits_for_its_turn() -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 1, "epoch/2": 1}
+    observer.show(handing_over(later(2, EpochStatus.STARTED), later(3, EpochStatus.STARTED, previous=2)))
+    assert not await observer.step()
+    assert node.sent == []
+
+
+async def test_an_epoch_called_off_is_observed_as_such_before_its_successor() -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 1, "epoch/2": 1}
+    node.phases["epoch/2"] = "next"
+    observer.show(handing_over(later(2, EpochStatus.ABORTED), later(3, EpochStatus.STARTED)))
+    assert await observer.step()
+    assert node.sent == ["epoch/2/off"]
+    node.phases["epoch/2"] = "aborted"
+    assert await observer.step()
+    assert node.sent == ["epoch/2/off", "epoch/3"]
+
+
+@pytest.mark.parametrize("phase", ["serving", "retired", "aborted", None])
+async def test_an_epoch_called_off_that_is_not_the_chain_s_next_is_no_news(phase: str | None) -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 1}
+    if phase is not None:
+        node.shown["epoch/2"] = 1
+        node.phases["epoch/2"] = phase
+    observer.show(handing_over(later(2, EpochStatus.ABORTED)))
+    assert not await observer.step()
+    assert node.sent == []
+
+
+async def test_what_follows_an_epoch_that_the_chain_gave_up_is_observed() -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 1, "epoch/2": 1}
+    node.phases["epoch/2"] = "aborted"
+    observer.show(handing_over(later(2, EpochStatus.STARTED), later(3, EpochStatus.STARTED, previous=2)))
+    assert await observer.step()
+    assert node.sent == ["epoch/3"]
+
+
+async def test_an_epoch_called_off_too_late_is_observed_and_then_what_follows_in_the_registry() -> None:
+    """The chain has switched to epoch 2; the registry's epoch 3 comes after epoch 1."""
+    node, observer, status = rig()
+    node.shown, node.later = {"epoch/1": 1, "verifier/google": 1, "epoch/2": 1}, 2
+    node.phases["epoch/2"] = "serving"
+    off = later(2, EpochStatus.ABORTED)
+    status.operator = off.members[0].operator
+    observer.show(handing_over(off, later(3, EpochStatus.STARTED)))
+    assert await observer.step()
+    assert node.sent == ["epoch/2/off"]
+    node.called_off.add("epoch/2")
+    assert await observer.step()
+    assert node.sent == ["epoch/2/off", "epoch/3"]
+
+
+async def test_an_epoch_that_came_between_two_questions_keeps_nobody_waiting() -> None:
+    node, observer, _ = rig()
+    observer.show(snapshot(GOOGLE))
+    node.shown["epoch/1"] = 1
+    node.later = -1  # asked first, the chain had no committee yet
+    assert await observer.step()
+
+
+async def test_who_is_not_in_charge_says_nothing() -> None:
+    node, observer, status = rig()
+    status.operator = later(2, EpochStatus.STARTED).members[0].operator
+    observer.show(handing_over(later(2, EpochStatus.STARTED)))
+    assert await observer.step(), "the first committee will come"
+    node.shown = {"epoch/1": 1}
+    assert not await observer.step()
+    assert node.sent == []
+    node.later = 2
+    assert await observer.step()
+    assert node.sent == ["verifier/google"]
+
+
+async def test_the_keeper_hears_of_later_epochs_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    node, observer, _ = rig()
+    observer.show(handing_over(later(2, EpochStatus.ABORTED), later(3, EpochStatus.STARTED)))
+    await observer.tell_keeper()
+    await observer.tell_keeper()
+    assert node.told == [(2, True), (3, False)]
+    monkeypatch.setattr(module, "TELL_S", 0.0)
+    await observer.tell_keeper()
+    assert node.told == [(2, True), (3, False)] * 2
+    assert node.sent == []

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import trio
 
-from p2p_dkg.network.frames import Hello
+from p2p_dkg.network.directory import Directory, Peer
 from p2p_dkg.network.host import DialFailed, PeerHost, peer_id_of
-from p2p_dkg.network.link import Link, Peer
+from p2p_dkg.network.link import Link
 
 GOOD_ID = peer_id_of(bytes(32))
 
@@ -44,12 +44,14 @@ def test_nonsense_from_the_registry_is_a_failed_dial(peer_id: str, address: str)
 
 def test_a_link_to_nonsense_goes_on_trying() -> None:
     async def main() -> None:
-        own = Hello("test-1", 1, bytes(32), 1)
-        link = Link(host(), own, Peer(2, "0OIl", "garbage"), lambda _, __: None)
+        here = host()
+        bad_id = "z0OIl"  # above every real one: this side dials
+        link = Link(here, Directory, Peer(bad_id, "garbage", "", ((1, 2),)), lambda _, __: None)
+        assert link.dials
         with trio.move_on_after(0.5) as scope:
             await link.run()
         assert scope.cancelled_caught
         assert not link.connected
-        await link._host.hang_up("0OIl")
+        await link._host.hang_up(bad_id)
 
     trio.run(main)

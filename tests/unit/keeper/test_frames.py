@@ -27,6 +27,14 @@ from authnet_core.protocol.dkg.messages import (
     WantParts,
     WantRecovery,
 )
+from authnet_core.protocol.reshare.messages import (
+    Nonces,
+    ReshareBundle,
+    ReshareRecovery,
+    WantNonces,
+    WantReshareBundle,
+    WantReshareRecovery,
+)
 from authnet_core.wire import authnet_pb2
 from authnet_core.wire import peer_pb2 as pb
 from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, ReceiptAnswer, ReceiptAsk, decode, encode
@@ -45,6 +53,13 @@ GOOD: list[Frame] = [
     WantParts(SID, 3, 4),
     Recovery(SID, 5, b"\x02" * 33, b"z" * 64),
     WantRecovery(SID, 5),
+    ReshareBundle(SID, 9, (b"l" * 32, bytes(32)), (b"c" * 100, b"")),
+    ReshareBundle(SID, 9, (b"l" * 32,) * 9, (bytes(32 * (5 * 1024 + 1)),) * 9),
+    WantReshareBundle(SID, 9),
+    ReshareRecovery(SID, 5, b"\x02" * 33, b"z" * 64),
+    WantReshareRecovery(SID, 5),
+    Nonces(SID, bytes(64)),
+    WantNonces(SID),
     ReceiptAsk(7, b"h" * 32, b"\x02" * 33),
     ReceiptAnswer(7, "text", b"s" * 65, b"\x02" * 33),
     ReceiptAnswer(7, "", b"", b""),
@@ -77,6 +92,34 @@ BAD = {
     "torn list": pb.Frame(
         point_list=pb.PointList(sid=SID, dealer=1, salt=b"t" * 32, points64=b"p" * 65)
     ).SerializeToString(),
+    "resharing of dealer 0": pb.Frame(
+        reshare_bundle=pb.ReshareBundle(rid=SID, dealer=0, leaves=[b"l" * 32], ciphertexts=[b"c"])
+    ).SerializeToString(),
+    "resharing without leaves": pb.Frame(reshare_bundle=pb.ReshareBundle(rid=SID, dealer=1)).SerializeToString(),
+    "resharing with a ciphertext too many": pb.Frame(
+        reshare_bundle=pb.ReshareBundle(rid=SID, dealer=1, leaves=[b"l" * 32], ciphertexts=[b"c"] * 2)
+    ).SerializeToString(),
+    "resharing with a short leaf": pb.Frame(
+        reshare_bundle=pb.ReshareBundle(rid=SID, dealer=1, leaves=[b"l"], ciphertexts=[b"c"])
+    ).SerializeToString(),
+    "resharing for 65 members": pb.Frame(
+        reshare_bundle=pb.ReshareBundle(rid=SID, dealer=1, leaves=[b"l" * 32] * 65, ciphertexts=[b"c"] * 65)
+    ).SerializeToString(),
+    "short rid": pb.Frame(want_reshare_bundle=pb.ReshareWant(rid=b"s", dealer=1)).SerializeToString(),
+    "old dealer 65": pb.Frame(want_reshare_bundle=pb.ReshareWant(rid=SID, dealer=65)).SerializeToString(),
+    "late recovery with a short point": pb.Frame(
+        reshare_recovery=pb.ReshareRecovery(rid=SID, dealer=1, shared=b"\x02", dleq=b"z" * 64)
+    ).SerializeToString(),
+    "late recovery with a long proof": pb.Frame(
+        reshare_recovery=pb.ReshareRecovery(rid=SID, dealer=1, shared=b"\x02" * 33, dleq=b"z" * 65)
+    ).SerializeToString(),
+    "no nonces": pb.Frame(nonces=pb.Nonces(rid=SID)).SerializeToString(),
+    "torn nonces": pb.Frame(nonces=pb.Nonces(rid=SID, nonces=bytes(33))).SerializeToString(),
+    "nonces of no batch's size": pb.Frame(
+        nonces=pb.Nonces(rid=SID, nonces=bytes(32 * (5 * 1024 + 1)))
+    ).SerializeToString(),
+    "nonces with a short rid": pb.Frame(nonces=pb.Nonces(rid=b"s", nonces=bytes(32))).SerializeToString(),
+    "want nonces with a short rid": pb.Frame(want_nonces=pb.WantNonces(rid=b"s")).SerializeToString(),
     "parts of dealer 0": pb.Frame(parts=pb.Parts(sid=SID, dealer=0, holder=1, points64=b"p" * 64)).SerializeToString(),
     "parts of holder 0": pb.Frame(parts=pb.Parts(sid=SID, dealer=1, points64=b"p" * 64)).SerializeToString(),
     "parts of holder 65": pb.Frame(
@@ -124,7 +167,7 @@ def test_what_is_no_frame_is_refused(name: str) -> None:
 
 
 def test_a_frame_has_a_limit_both_ways() -> None:
-    with pytest.raises(ValueError, match="1 MiB"):
+    with pytest.raises(ValueError, match=r"1\.5 MiB"):
         encode(Bundle(SID, 1, (b"l" * 32,), (bytes(MAX_FRAME),)))
     with pytest.raises(DecodeError) as caught:
         decode(bytes(MAX_FRAME + 1))

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from authnet_core.protocol.dkg.messages import WantBundle
+from p2p_dkg.network.directory import Peer
 from p2p_dkg.network.limits import Outbox, TokenBucket
 from p2p_dkg.runner.early import KEEP_S, PER_SENDER, EarlyMessages
 
@@ -85,15 +86,19 @@ def test_a_cleared_outbox_is_empty() -> None:
         trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
+def peer(index: int) -> Peer:
+    return Peer(f"peer{index}", "", "", ((1, index),))
+
+
 def test_early_messages_wait_for_their_session_and_no_other() -> None:
     async def main() -> None:
         early = EarlyMessages()
         one, two = WantBundle(b"1" * 32, 1), WantBundle(b"2" * 32, 1)
-        early.keep(3, one)
-        early.keep(4, two)
-        assert early.pop(one.sid) == [(3, one)]
+        early.keep(peer(3), one)
+        early.keep(peer(4), two)
+        assert early.pop(one.sid) == [(peer(3), one)]
         assert early.pop(one.sid) == []
-        assert early.pop(two.sid) == [(4, two)]
+        assert early.pop(two.sid) == [(peer(4), two)]
 
     trio.run(main)
 
@@ -102,10 +107,10 @@ def test_a_flood_of_early_messages_keeps_the_newest_and_costs_others_nothing() -
     async def main() -> None:
         early = EarlyMessages()
         kept = WantBundle(b"k" * 32, 1)
-        early.keep(4, kept)
+        early.keep(peer(4), kept)
         for number in range(1000):
-            early.keep(3, WantBundle(number.to_bytes(32, "big"), 1))
-        assert early.pop(kept.sid) == [(4, kept)]
+            early.keep(peer(3), WantBundle(number.to_bytes(32, "big"), 1))
+        assert early.pop(kept.sid) == [(peer(4), kept)]
         assert early.pop((999 - PER_SENDER).to_bytes(32, "big")) == []
         assert len(early.pop((999).to_bytes(32, "big"))) == 1
 
@@ -115,7 +120,7 @@ def test_a_flood_of_early_messages_keeps_the_newest_and_costs_others_nothing() -
 def test_early_messages_go_stale() -> None:
     async def main() -> None:
         early = EarlyMessages()
-        early.keep(3, WantBundle(b"1" * 32, 1))
+        early.keep(peer(3), WantBundle(b"1" * 32, 1))
         await trio.sleep(KEEP_S + 1)
         assert early.pop(b"1" * 32) == []
 

@@ -37,7 +37,7 @@ def read(chain: Chain) -> set[int]:
     nobody: Any = None
     sessions: Any = type("Sessions", (), {})()
     any_chain: Any = chain
-    keeper = Upkeep(any_chain, nobody, nobody, sessions, nobody)
+    keeper = Upkeep(any_chain, nobody, nobody, (sessions, sessions), nobody)
     return {view.counter for view in trio.run(keeper._retained)}
 
 

@@ -19,14 +19,17 @@ from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.store import Keystore, SeenBlock, open_keystore
+from p2p_dkg.network.directory import Peer
 from p2p_dkg.runner import sessions as sessions_module
 from p2p_dkg.runner.driver import MAX_PER_SENDER, Driver, Surroundings
 from p2p_dkg.runner.enckeys import EncKeyPoster
+from p2p_dkg.runner.room import BROKEN_S
 from p2p_dkg.runner.sessions import Sessions
 from p2p_dkg.runner.watch import ChainWatch
 
 SID = b"s" * 32
 WANT = WantBundle(SID, 1)
+FIVE = Peer("five", "", "", ((1, 5),))
 
 
 @pytest.fixture
@@ -110,7 +113,7 @@ def test_a_flood_of_one_sender_costs_the_others_no_place() -> None:
 
 
 class Membership:
-    index, epoch, retain_ms = 1, None, 1000
+    index, epoch, body_epoch, retain_ms = 1, None, 1, 1000
 
 
 def make_sessions(keystore: Keystore, opened: list[bytes]) -> Sessions:
@@ -154,7 +157,7 @@ def test_a_session_that_only_waits_for_others_has_no_machine_until_they_ask(keys
         sessions = make_sessions(keystore, opened)
         await sessions.offer(final_view())
         assert opened == []
-        await sessions.take_message(5, want)
+        await sessions.take_message(FIVE, want)
         await sessions.offer(final_view())
         assert opened == [SID]
         await sessions.offer(final_view())
@@ -171,9 +174,9 @@ def test_an_answer_that_nobody_asked_for_brings_no_machine_back(keystore: Keysto
         sessions = make_sessions(keystore, [])
         sessions.on_question = asked.append
         for answer in (Parts(SID, 1, 2, bytes(64)), Recovery(SID, 1, b"\x02" * 33, bytes(64))):
-            await sessions.take_message(5, answer)
+            await sessions.take_message(FIVE, answer)
         assert asked == []
-        await sessions.take_message(5, WantRecovery(SID, 1))
+        await sessions.take_message(FIVE, WantRecovery(SID, 1))
         assert asked == [SID]
 
     trio.run(main)
@@ -223,7 +226,7 @@ def test_a_broken_session_is_tried_again_after_a_while_and_not_before(keystore: 
             await sessions.offer(view)
             assert sessions.is_known(SID)
         assert len(tries) == 1
-        sessions._broken[SID] -= sessions_module.BROKEN_S
+        sessions._broken[SID] -= BROKEN_S
         assert not sessions.is_known(SID)
         await sessions.offer(view)
         assert len(tries) == 2
@@ -238,10 +241,10 @@ def test_questions_open_no_more_than_so_many_machines(keystore: Keystore, monkey
         asked: list[bytes] = []
         sessions.on_question = asked.append
         monkeypatch.setattr(sessions_module, "MAX_ASKED", 0)
-        await sessions.take_message(5, WANT)
+        await sessions.take_message(FIVE, WANT)
         assert asked == []
         monkeypatch.setattr(sessions_module, "MAX_ASKED", 1)
-        await sessions.take_message(5, WANT)
+        await sessions.take_message(FIVE, WANT)
         assert asked == [SID]
 
     trio.run(main)

@@ -1,6 +1,8 @@
 """A new node's folder: settings that the processes accept, secrets that nobody else reads, nothing overwritten."""
 
+import json
 import stat
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,3 +114,19 @@ def test_a_folder_that_has_a_network_keeps_it(tmp_path: Path) -> None:
 def test_free_ports_are_not_called_taken(tmp_path: Path) -> None:
     places = Places(tmp_path, 5, 31_000, "n")
     assert all("31" in line for line in taken_ports(places))
+
+
+def test_a_state_is_asked_for_only_when_wanted_and_trusted(tmp_path: Path) -> None:
+    config = tmp_path / "cometbft" / "config"
+    config.mkdir(parents=True)
+    toml = {"cometbft": {"p2p": "127.0.0.1:1", "state_sync": True}}
+    comet_config.write(tmp_path, toml)
+    assert "statesync" not in (config / "config.toml").read_text()
+    trust = {"height": 7, "hash": "AB" * 32, "servers": ["http://a/comet", "http://b/comet"]}
+    (config / comet_config.TRUST_FILE).write_text(json.dumps(trust))
+    comet_config.write(tmp_path, {"cometbft": {"p2p": "127.0.0.1:1"}})
+    assert "statesync" not in (config / "config.toml").read_text()
+    comet_config.write(tmp_path, toml)
+    written = tomllib.loads((config / "config.toml").read_text())
+    assert written["statesync"]["rpc_servers"] == "http://a/comet,http://b/comet"
+    assert (written["statesync"]["trust_height"], written["statesync"]["trust_hash"]) == (7, "AB" * 32)

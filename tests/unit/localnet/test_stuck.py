@@ -1,13 +1,15 @@
 """A CometBFT whose consensus has ended while its process lives: told apart from a chain that rests."""
 
 import json
+import os
 import socket
 import threading
 from pathlib import Path
 
 import pytest
 
-from authnet.supervisor.stuck import STUCK_S, StuckWatch, heights
+from authnet.supervisor import comet_config
+from authnet.supervisor.stuck import STUCK_S, StuckWatch, heights, is_syncing
 
 
 def test_standing_still_while_a_peer_is_ahead_is_stuck_once() -> None:
@@ -54,3 +56,41 @@ def test_no_answer_and_nonsense_say_nothing(tmp_path: Path, body: bytes) -> None
     assert heights(tmp_path / "comet.sock") == (0, 0)
     answering(tmp_path / "comet.sock", body)
     assert heights(tmp_path / "comet.sock") == (0, 0)
+
+
+def test_a_node_that_knows_nobody_who_still_runs_is_stuck_once_it_has_new_peers() -> None:
+    watch = StuckWatch()
+    assert not watch.is_stuck(0.0, 7, 0)
+    assert not watch.is_stuck(STUCK_S + 1, 7, 0), "a chain that has halted: nothing to gain"
+    now = STUCK_S + 2
+    assert not watch.is_stuck(now, 7, 0, has_new_peers=True)
+    assert not watch.is_stuck(now + STUCK_S - 2, 7, 0, has_new_peers=True)
+    assert watch.is_stuck(now + STUCK_S, 7, 0, has_new_peers=True)
+
+
+def test_new_peers_are_those_written_after_the_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "cometbft" / "config"
+    config.mkdir(parents=True)
+    assert not comet_config.has_new_peers(tmp_path)
+    (config / "peers.txt").write_text("a@b:1\n")
+    assert not comet_config.has_new_peers(tmp_path)
+    (config / "config.toml").write_text("")
+    os.utime(config / "peers.txt", ns=(1, 1))
+    assert not comet_config.has_new_peers(tmp_path)
+    os.utime(config / "config.toml", ns=(0, 0))
+    assert comet_config.has_new_peers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"result": {"sync_info": {"catching_up": true}}}', True),
+        (b'{"result": {"sync_info": {"catching_up": false}}}', False),
+        (b"nonsense", False),
+        (b"[]", False),
+    ],
+)
+def test_a_node_that_fetches_a_state_is_left_alone(tmp_path: Path, body: bytes, expected: bool) -> None:
+    assert not is_syncing(tmp_path / "comet.sock")
+    answering(tmp_path / "comet.sock", body)
+    assert is_syncing(tmp_path / "comet.sock") is expected

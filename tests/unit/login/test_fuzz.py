@@ -17,7 +17,8 @@ from authnet_core.errors import AuthnetError, DecodeError
 from authnet_core.protocol.receipts import SEPARATOR, Receipt, SignedReceipt, parse
 from p2p_dkg.login.key_set import read_key_set
 from tests.unit.login import provider
-from tests.unit.login.world import NETWORK, Session, World, running
+from tests.unit.login.chain import NETWORK
+from tests.unit.login.world import Session, World, running
 
 FEW = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 TOKEN = provider.sign(provider.claims(1_700_000_000))

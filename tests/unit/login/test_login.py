@@ -13,7 +13,8 @@ from authnet_core.crypto import ecdsa
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import Code
 from authnet_core.protocol.accounts import account_id
-from tests.unit.login.world import NETWORK, Session, in_trio, refused, running
+from tests.unit.login.chain import NETWORK
+from tests.unit.login.world import Session, in_trio, refused, running
 
 
 @pytest.mark.parametrize("n", [5, 6, 9])
@@ -65,8 +66,8 @@ async def test_session_token_is_signed_by_the_service_key_and_names_the_session(
         assert body["temp_key_x"] == session.pub[1:].hex()
         signature = session.open(answer["session_token_sig"])
         digest = keccak256(base64.b64encode(raw))
-        assert answer["service_pub"] == keeper.service_key.pub.hex()
-        assert ecdsa.verify_recoverable(keeper.service_key.pub, digest, signature)
+        assert answer["service_pub"] == keeper.service_key(1).pub.hex()
+        assert ecdsa.verify_recoverable(keeper.service_key(1).pub, digest, signature)
 
 
 @in_trio

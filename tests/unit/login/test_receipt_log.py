@@ -17,7 +17,8 @@ import trio
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import AuthnetError, Code
 from p2p_dkg.login.receipt_log import Bound, ReceiptLog
-from tests.unit.login.world import BORN_MS, LIMIT_S, Session, in_trio, refused, running
+from tests.unit.login.chain import BORN_MS, LIMIT_S
+from tests.unit.login.world import Session, in_trio, refused, running
 
 HASH = b"h" * 32
 MINE, OTHER = Session(1).pub, Session(2).pub

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from authnet_core.errors import Code
-from tests.unit.login.world import BORN_MS, Session, in_trio, refused, running
+from tests.unit.login.chain import BORN_MS
+from tests.unit.login.world import Session, in_trio, refused, running
 
 
 @in_trio

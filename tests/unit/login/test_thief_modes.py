@@ -12,7 +12,8 @@ import pytest
 
 from authnet_core.errors import Code
 from authnet_core.protocol.views import AudienceView
-from tests.unit.login.world import Session, in_trio, refused, running, verifier
+from tests.unit.login.chain import verifier
+from tests.unit.login.world import Session, in_trio, refused, running
 
 
 @in_trio

@@ -17,7 +17,8 @@ from authnet_core.crypto.jose_text import decode_part, encode_part
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.receipts import SEPARATOR, Receipt
 from tests.unit.login import provider
-from tests.unit.login.world import Keeper, Key, Session, in_trio, refused, running, secret, verifier
+from tests.unit.login.chain import Key, secret, verifier
+from tests.unit.login.world import Keeper, Session, in_trio, refused, running
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -113,17 +114,6 @@ async def test_receipts_of_an_old_epoch(tmp_path: Path) -> None:
         world.chain.epoch = 2
         await world.read_chain()
         await refused(Code.RECEIPTS_TOO_FEW, world.keepers[0].share(token, receipts))
-
-
-@in_trio
-async def test_token_of_the_old_committee_committed_at_the_new_one(tmp_path: Path) -> None:
-    async with running(tmp_path) as world:
-        token, session = world.token(), Session()
-        world.chain.epoch, world.chain.serving_from_ms = 2, int(world.now * 1000) + 1000
-        await world.read_chain()
-        receipts = await world.commit_all(token, session)
-        refusal = await refused(Code.EPOCH_MOVED, world.keepers[0].share(token, receipts))
-        assert refusal.detail == {"epoch": 2}
 
 
 @in_trio

@@ -14,7 +14,8 @@ import pytest
 from authnet_core.crypto.jose_text import encode_part
 from authnet_core.errors import Code
 from tests.unit.login import provider
-from tests.unit.login.world import Session, in_trio, refused, running, verifier
+from tests.unit.login.chain import verifier
+from tests.unit.login.world import Session, in_trio, refused, running
 
 BAD_CLAIMS = [
     ({"aud": "somebody-else"}, Code.TOKEN_AUDIENCE),

@@ -17,7 +17,8 @@ from p2p_dkg.login.jwks_fetch import check_url
 from p2p_dkg.login.key_ring import KeyRing, RingLimits
 from p2p_dkg.login.key_set import read_key_set
 from tests.unit.login import provider
-from tests.unit.login.world import refused, verifier
+from tests.unit.login.chain import verifier
+from tests.unit.login.world import refused
 
 
 def kids(*keys: Any) -> list[str]:

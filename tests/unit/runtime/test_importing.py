@@ -1,6 +1,8 @@
-"""The garbage collector rests while a process imports, and only then."""
+"""Importing large libraries: the garbage collector rests meanwhile, and what they change for all is put back."""
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -25,3 +27,17 @@ def test_it_works_again_after_an_import_that_failed() -> None:
         assert gc.isenabled()
     finally:
         gc.unfreeze()
+
+
+def test_ethereum_libraries_leave_the_recursion_limit_as_it_was() -> None:
+    """With theirs a nested answer of an Ethereum node ends the process instead of being refused."""
+    code = """
+import authnet_runtime.registry, msgspec
+from authnet_core.json_text import NOT_JSON
+try:
+    msgspec.json.decode(b"[" * 100_000)
+except NOT_JSON:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n")

@@ -1,0 +1,45 @@
+"""RTEST: a dealer answers the common challenge with u_j, which tests its ciphertexts and its constant (epochs.md)."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from abci_app import tables
+from abci_app.events import Event
+from abci_app.reshares import TEST, as_dealer, new_committee, put, require_phase
+from abci_app.sessions import with_item
+from abci_app.state import State
+from abci_app.transactions import Tx
+from authnet_core.crypto.secp256k1 import parse_scalar
+from authnet_core.errors import Code, Rejected
+from authnet_core.wire.authnet_pb2 import ReshareTest
+
+
+def check(state: State, tx: Tx) -> None:
+    """Raise Rejected unless this is the only answer of a dealer in D, before the cut-off."""
+    message: ReshareTest = tx.message
+    reshare, dealer = as_dealer(state, tx)
+    require_phase(reshare, TEST)
+    if dealer not in reshare.dealers:
+        raise Rejected(Code.NOT_A_DEALER, "the dealer is not in D")
+    if reshare.tests[dealer - 1]:
+        raise Rejected(Code.ALREADY_DONE, "one RTEST per dealer and resharing, ever")
+    k = new_committee(reshare).k
+    if len(message.u) != k:
+        raise Rejected(Code.MALFORMED, f"u must have {k} scalars")
+    for scalar in message.u:
+        try:
+            parse_scalar(scalar)
+        except ValueError:
+            raise Rejected(Code.MALFORMED, "u has a scalar that is not canonical") from None
+
+
+def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
+    """Keep it, and its signed bytes as long as somebody may complain about the dealer."""
+    message: ReshareTest = tx.message
+    reshare, dealer = as_dealer(state, tx)
+    put(state, replace(reshare, tests=with_item(reshare.tests, dealer, tuple(message.u))))
+    signed = state.need(tables.reshare_signed(reshare.rid))
+    signed = replace(signed, tests=with_item(signed.tests, dealer, tx.raw))
+    state.put(tables.reshare_signed(reshare.rid), signed)
+    return b"", []

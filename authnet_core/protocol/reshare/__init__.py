@@ -1,0 +1,1 @@
+"""Resharing of one batch of keys from one committee to the next; docs/protocol/resharing.md."""

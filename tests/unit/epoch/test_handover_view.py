@@ -1,0 +1,98 @@
+"""Who holds a hand-over up, as operators are told: read off the chain's views."""
+
+from __future__ import annotations
+
+from authnet_core.protocol.handover import eta_ms, holdups, matrix
+from authnet_core.protocol.views import (
+    ComplaintView,
+    EpochView,
+    HandoverView,
+    ReadyNodeView,
+    ReshareDealView,
+    ReshareView,
+)
+
+DEAL = ReshareDealView(e="", pok="", root="", height=1)
+
+
+def handover(phase: str, ready: tuple[int, ...] = ()) -> HandoverView:
+    committee = EpochView(epoch=2, n=5, k=3, t=1, status="next", members=(), committee_hash="")
+    return HandoverView(
+        phase=phase,
+        record_hash="",
+        committee=committee,
+        from_epoch=1,
+        announced_height=1,
+        announced_ms=0,
+        notice_ends_ms=0,
+        phase_height=1,
+        phase_ms=0,
+        ready_nodes=tuple(ReadyNodeView(index=m, height=1, app_hash="", service_key="") for m in ready),
+        keys=100,
+    )
+
+
+def reshare(phase: str, **facts: object) -> ReshareView:
+    fixed = {
+        "rid": "aa",
+        "from_epoch": 1,
+        "to_epoch": 2,
+        "curve": "secp256k1",
+        "first_index": 0,
+        "count": 10,
+        "root": "",
+        "source": "",
+        "mask_index": 1,
+        "mask_source": "",
+        "attempt": 0,
+        "counter": 0,
+        "eks": (),
+        "h0": 1,
+        "t0_ms": 0,
+        "deals": {},
+    }
+    return ReshareView(phase=phase, **(fixed | facts))  # type: ignore[arg-type]
+
+
+def named(found: list[object]) -> list[str]:
+    return [str(holdup) for holdup in found]
+
+
+def test_a_new_node_that_is_not_ready_is_named() -> None:
+    assert named([*holdups(handover("joining", (1, 2, 4, 5)), (), 5)]) == ["new node 3: no READY_NODE yet"]
+    assert holdups(handover("announced"), (), 5) == []
+
+
+def test_each_phase_waits_for_its_own_side() -> None:
+    now = handover("resharing", (1, 2, 3, 4, 5))
+    dealt = dict.fromkeys((1, 2, 3, 5), DEAL)
+    assert named([*holdups(now, [reshare("deal", deals=dealt)], 5)]) == ["old node 4: no RDEAL yet"]
+    tested = dict.fromkeys((1, 2, 3), ("00",))
+    late = reshare("test", deals=dealt, dealers=(1, 2, 3, 5), tests=tested)
+    assert named([*holdups(now, [late], 5)]) == ["old node 5: no RTEST yet"]
+    acks = dict.fromkeys((1, 2, 3, 4), 7) | {5: 0b101}
+    asked = reshare("ack", deals=dealt, dealers=(1, 2, 3), tests=tested, acks=acks)
+    assert named([*holdups(now, [asked, asked], 5)]) == ["new node 5: no RACK yet"]
+    done = reshare("ready", q=(1, 2, 3), readies={1: "", 2: "", 3: "", 5: ""})
+    assert named([*holdups(now, [done], 5)]) == ["new node 4: no READY yet"]
+
+
+def test_the_matrix_has_old_dealers_down_and_new_receivers_across() -> None:
+    lie = ComplaintView(dealer=4, complainer=1, upheld=True, height=1)
+    view = reshare(
+        "ready",
+        deals=dict.fromkeys((1, 2, 3, 4), DEAL),
+        tests={1: ("",), 2: ("",), 4: ("",)},
+        acks={1: 0b11, 2: 0b01},
+        complaints=(lie,),
+        q=(1,),
+    )
+    rows = ["".join(cell.mark for cell in row) for row in matrix(view, 5, 3)]
+    assert rows == ["QQt", "att", "ddd", "XXX", "..."]
+
+
+def test_the_time_left_follows_the_pace() -> None:
+    now = handover("resharing")
+    assert eta_ms(now, [(0, 0), (10_000, 50)]) == 10_000
+    assert eta_ms(now, [(0, 50), (10_000, 50)]) is None
+    assert eta_ms(now, []) is None
