@@ -161,6 +161,8 @@ def cancel(state: State, handover: rh.Handover) -> list[Event]:
         reshare_sweep.drop_reshare(state, rid)
     if state.get(tables.short(moving.to_epoch)) is not None:
         state.delete(tables.short(moving.to_epoch))
+    if state.get(tables.convicts(moving.to_epoch)) is not None:
+        state.delete(tables.convicts(moving.to_epoch))
     state.delete(tables.MOVING)
     reshare_sweep.add(state, moving.to_epoch, moving.from_epoch)
     return events

@@ -24,7 +24,7 @@ from authnet_core.errors import ConfigError
 from authnet_core.protocol.dkg.messages import Bundle, WantBundle
 from authnet_core.protocol.views import EpochView, MemberView
 from p2p_dkg.network.directory import Peer
-from p2p_dkg.network.frames import Hello, PeerMessage, Ping, encode
+from p2p_dkg.network.frames import MAX_FRAME, Hello, PeerMessage, Ping, encode
 from p2p_dkg.network.host import PROTOCOL, DialFailed, PeerHost, parse_address, peer_id_of, transport_key
 from p2p_dkg.network.link import FrameStream, LinkBroken
 from p2p_dkg.network.mesh import Mesh
@@ -289,7 +289,7 @@ def raw(test: Callable[[Node, FrameStream, INetStream], Awaitable[None]]) -> Non
 
 def test_an_oversize_frame_ends_the_stream() -> None:
     async def check(node: Node, frames: FrameStream, stream: INetStream) -> None:
-        await stream.write(((1 << 20) + 1).to_bytes(4, "big") + b"x" * 100)
+        await stream.write((MAX_FRAME + 1).to_bytes(4, "big") + b"x" * 100)
         await ends(frames)
         await until(lambda: node.mesh.connected(1) == [])
 

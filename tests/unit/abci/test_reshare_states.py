@@ -203,8 +203,8 @@ class Resharings(RuleBasedStateMachine):
             assert (batch.root, batch.count, batch.source) == (source.root, source.count, source.id)
 
 
-@pytest.mark.parametrize("steps", [50])
+@pytest.mark.parametrize("steps", [40])
 def test_resharings_in_every_state(steps: int) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    limits = settings(max_examples=40, stateful_step_count=steps, deadline=None, suppress_health_check=checks)
+    limits = settings(max_examples=10, stateful_step_count=steps, deadline=None, suppress_health_check=checks)
     run_state_machine_as_test(Resharings, settings=limits)

@@ -1,0 +1,75 @@
+"""`authnet epoch status`: the picture from a chain's answers, and that people can read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from authnet.commands.epoch_view import look, show
+from authnet.output import Output
+from authnet_core.errors import AuthnetError, Code
+from tests.unit.epoch.test_handover_view import DEAL, handover, reshare
+
+CURRENT = {"epoch": 1, "n": 5, "k": 3, "t": 1, "status": "serving", "members": [], "committee_hash": ""}
+
+
+def chain(**changes: Any) -> dict[str, Any]:
+    moving = msgspec.structs.replace(handover("resharing", (1, 2)), batches=3, batches_done=1, keys_done=40)
+    view = reshare("deal", deals={1: DEAL, 2: DEAL})
+    fixed = {
+        "/status": {"height": 50, "time_ms": 10_000},
+        "/epoch/current": CURRENT,
+        "/epoch/serving": CURRENT,
+        "/handover": msgspec.to_builtins(moving, str_keys=True),
+        "/reshares": {"open": [msgspec.to_builtins(view, str_keys=True)], "retained": []},
+        "/handovers": [],
+    }
+    return fixed | changes
+
+
+def asking(answers: dict[str, Any]) -> Any:
+    def ask(path: str) -> Any:
+        if answers.get(path) is None:
+            raise AuthnetError(Code.NOT_FOUND, path)
+        return answers[path]
+
+    return ask
+
+
+def test_the_picture_names_phase_pace_matrix_and_who_is_awaited(capsys: pytest.CaptureFixture[str]) -> None:
+    samples = [(5_000, 15)]
+    found = look(asking(chain()), samples)
+    moving = found["handover"]
+    assert (moving["phase"], moving["keys_done"], moving["keys_s"], moving["eta_ms"]) == ("resharing", 40, 5.0, 12_000)
+    assert moving["reshares"][0]["matrix"] == ["ddddd", "ddddd", ".....", ".....", "....."]
+    assert [h["index"] for h in moving["held_up_by"]] == [3, 4, 5]
+    assert msgspec.json.encode(found)
+    show(Output(), found)
+    shown = capsys.readouterr().out
+    for part in (
+        "epoch 1 -> 2: resharing",
+        "1 of 3 batches, 40 of 100 keys",
+        "5 keys/s, 12 s left",
+        "old node 3 (RDEAL)",
+    ):
+        assert part in shown
+
+
+def test_without_a_hand_over_the_last_one_s_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = [{"epoch": 2, "outcome": "timed-out", "height": 9, "time_ms": 9, "reason": "no \x1b[31mmask"}]
+    found = look(asking(chain(**{"/handover": None, "/handovers": ended})), [])
+    assert found["handover"] is None
+    show(Output(), found)
+    shown = capsys.readouterr().out
+    assert "epoch 2 timed-out" in shown
+    assert "\x1b" not in shown, "a node must not drive the reader's terminal"
+
+
+def test_a_node_that_does_not_answer_is_said_so() -> None:
+    def silent(_: str) -> Any:
+        raise AuthnetError(Code.UNAVAILABLE, "down")
+
+    with pytest.raises(AuthnetError, match="down"):
+        look(silent, [])
