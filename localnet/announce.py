@@ -1,4 +1,4 @@
-"""The registry owner of a localnet announces an epoch, or calls one off. A process of its own: web3 is heavy.
+"""The registry owner of a localnet announces an epoch, or calls one off. A process of its own, as the deployment is.
 
 python -m localnet.announce DIR EPOCH [NOTICE_S]    open EPOCH for the nodes that localnet.json names
 python -m localnet.announce DIR abort EPOCH

@@ -212,7 +212,7 @@ class KeyView(View, frozen=True, kw_only=True):
     assigned_ms: int = 0
     upgraded: bool = False
     holders: tuple[int, ...] = ()
-    """In the epoch in charge; `sid` and `epoch` are those of the assignment, or of the epoch in charge if unassigned."""
+    """In the epoch in charge; `sid` and `epoch` as of the assignment, or of the epoch in charge while unassigned."""
     mask: bool = False
     """Kept for a resharing or burnt in one: nobody will be assigned it."""
 

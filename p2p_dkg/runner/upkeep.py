@@ -22,7 +22,7 @@ from authnet_core.protocol.views import (
 )
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.logs import get_logger
-from authnet_runtime.retained import RETAINED_COUNT, retained_pages
+from authnet_runtime.retained import RETAINED_COUNT, RETAINED_PAGE, retained_pages
 from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.runner.membership import Membership
 from p2p_dkg.runner.reshares import Reshares

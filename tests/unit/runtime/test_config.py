@@ -38,7 +38,7 @@ def test_a_short_file_gives_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ('chain_id = 31337', 'chain_id = "x"', "ethereum.chain_id"),
+        ("chain_id = 31337", 'chain_id = "x"', "ethereum.chain_id"),
         ('network_id = "testnet"', "", "node"),
         ('p2p = "127.0.0.1:8800"', 'p2p = "127.0.0.1"', "cometbft.p2p"),
         ('p2p = "127.0.0.1:8800"', 'p2p = "127.0.0.1:8800"\ntypo = 1', "cometbft"),
