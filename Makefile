@@ -16,7 +16,7 @@ NETWORK = $(if $(NODES),--nodes $(NODES)) $(if $(PORT),--base-port $(PORT))
 # Processes and tests import our packages often: compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench soak chaos sim sim-reshare fuzz abuse up down status clean
+.PHONY: help setup demo test check bench bench-rotation soak chaos sim sim-reshare fuzz abuse up down status clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ check: setup ## ruff, mypy, import rules, layout rules
 
 bench: setup ## measure; writes bench/out/latest.json
 	@$(PY) -m bench
+
+bench-rotation: setup ## what a hand-over costs: NODES=5 KEYS=1000,10000
+	@$(PY) -m bench.rotation $(if $(NODES),--nodes $(NODES)) $(if $(KEYS),--keys $(KEYS))
 
 soak: setup ## kill processes under load: KILLS=50 SEED=1; then the tests too long for `make test`
 	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)

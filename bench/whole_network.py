@@ -79,22 +79,23 @@ def measure(n: int, effort: Effort, say: Say) -> dict[str, Any]:
     return found
 
 
+def keepers_of(folder: Path) -> list[int]:
+    """Pids of the keepers of a localnet, whatever epoch their nodes are of."""
+    found = []
+    for pid in procs.marked(folder):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"p2p_dkg" in words:
+            found.append(pid)
+    return found
+
+
 @contextmanager
 def _watched(folder: Path) -> Iterator[tuple[Watch, Watch]]:
     """CPU of the keepers, and of every process of the localnet."""
-
-    def keepers() -> list[int]:
-        found = []
-        for pid in procs.marked(folder):
-            try:
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"p2p_dkg" in words:
-                found.append(pid)
-        return found
-
-    with Watch(keepers) as first, Watch(lambda: procs.marked(folder)) as second:
+    with Watch(lambda: keepers_of(folder)) as first, Watch(lambda: procs.marked(folder)) as second:
         yield first, second
 
 
