@@ -5,7 +5,6 @@ Their endpoints come from the registry, so from Ethereum. From that block on Com
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from typing import Any
 
 import anyio
 import httpx
+import msgspec
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.json_text import NOT_JSON
 
 BEHIND = 5_000
 """Blocks below the newest: older than any state on offer, since a light client walks backwards block by block."""
@@ -62,8 +63,8 @@ async def _ask_all(http: httpx.AsyncClient, urls: Mapping[str, str], read: Any) 
                     body += part
                     if len(body) > _MAX_ANSWER:
                         return
-            found[server] = read(json.loads(body)["result"])
-        except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, RecursionError):
+            found[server] = read(msgspec.json.decode(body)["result"])
+        except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, *NOT_JSON):
             return
 
     async with anyio.create_task_group() as group:

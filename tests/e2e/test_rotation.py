@@ -73,8 +73,11 @@ def check_same(net: Net, before: dict[int, tuple[str, str]], secrets: dict[str, 
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--overlap", "3"), ("--refresh",)],
-    ids=["disjoint", "overlap", "refresh"],
+    [
+        pytest.param((), id="disjoint"),
+        pytest.param(("--overlap", "3"), id="overlap", marks=pytest.mark.soak),
+        pytest.param(("--refresh",), id="refresh", marks=pytest.mark.soak),
+    ],
 )
 def test_a_rotation_changes_no_key_and_no_user_notices(moving: Net, options: tuple[str, ...]) -> None:
     known, before = addresses(moving), keys_of(moving)
@@ -105,6 +108,7 @@ def _serving_chain_epoch(net: Net, number: int) -> EpochView:
     return net.query(places(net).indexes[-1], f"/epoch/{number}", EpochView)
 
 
+@pytest.mark.soak
 def test_the_network_comes_back_as_it_was(moving: Net) -> None:
     from tests.e2e.net import authnet
 

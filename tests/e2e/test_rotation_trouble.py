@@ -14,7 +14,7 @@ from tests.e2e.net import CommandFailed, Net, wait_for
 from tests.e2e.networks import SMALL_POOL, temporary
 from tests.e2e.test_rotation import QUICK, USERS, addresses, check_same, keys_of, places, private_keys, rotate
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]
 LONG_NOTICE_S = 3_600
 
 

@@ -84,8 +84,8 @@ class _Keeper:
     async def status(self) -> Any:
         return {"node_index": 1, "login_ready": True}
 
-    async def commit(self, token_hash: bytes, temp_pub: bytes, verifier: str) -> Any:
-        params = {"token_hash": token_hash.hex(), "temp_pub": temp_pub.hex(), "verifier": verifier}
+    async def commit(self, token_hash: bytes, temp_pub: bytes, verifier: str, epoch: int = 0) -> Any:
+        params = {"token_hash": token_hash.hex(), "temp_pub": temp_pub.hex(), "verifier": verifier, "epoch": epoch}
         return await self._call("commit", params, Committed)
 
     async def share(self, call: ShareCall) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from authnet_runtime.ethereum import Ethereum, Sender
 from authnet_runtime.registry import Registry
 from authnet_runtime.registry_state import AudienceState, VerifierState
 from localnet.registry_admin import NetworkSetup
+
+# py_ecc, which eth_account imports, allows 100,000 levels: JSON nested so deep would end the process in C.
+sys.setrecursionlimit(1_000)
 
 ANVIL = Path(__file__).parents[3] / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 OWNER_KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")

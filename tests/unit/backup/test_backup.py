@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,13 @@ SETTINGS = NodeSettings(
 
 def rows(count: int, first: int = 1) -> bytes:
     return b"".join((first + at).to_bytes(32, "big") + (7).to_bytes(32, "big") for at in range(count))
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short path: a node's folder holds unix sockets, and pytest's own is long."""
+    with tempfile.TemporaryDirectory(prefix="authnet-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

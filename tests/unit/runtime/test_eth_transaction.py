@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,9 @@ from hypothesis import strategies as st
 from authnet_core.crypto.address import eip55_address
 from authnet_core.crypto.secp256k1 import Q, pub
 from authnet_runtime.eth_transaction import FeeTransaction, created_address
+
+# py_ecc, which eth_account imports, allows 100,000 levels: JSON nested so deep would end the process in C.
+sys.setrecursionlimit(1_000)
 
 KEYS = st.integers(1, Q - 1).map(lambda number: number.to_bytes(32, "big"))
 NUMBERS = st.integers(0, 2**64 - 1)
