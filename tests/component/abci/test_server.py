@@ -131,7 +131,9 @@ def test_what_is_not_served_says_so(tmp_path: Path) -> None:
         client = await Client.connect(path)
         assert "insert_tx" in (await client.call(insert_tx=pb.RequestInsertTx())).exception.error
         offered = await client.call(offer_snapshot=pb.RequestOfferSnapshot())
-        assert offered.offer_snapshot.result == pb.ResponseOfferSnapshot.ABORT, "an offer that no light client vouches for"
+        assert offered.offer_snapshot.result == pb.ResponseOfferSnapshot.ABORT, (
+            "an offer that no light client vouches for"
+        )
         assert not (await client.call(list_snapshots=pb.RequestListSnapshots())).list_snapshots.snapshots
         bad = init_chain()
         bad.chain_id = "other-1"
