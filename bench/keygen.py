@@ -68,8 +68,9 @@ def measure(net: Net, keepers: Watch, everything: Watch) -> KeyGeneration:
     finished = [s for s in view.recent if s.phase == "final"]
     made = filled(net, finished)
     pool = net.query(1, "/pool", PoolView)
-    if made.keys != pool.free + pool.assigned:
-        raise RuntimeError(f"{made.keys} keys in KEYS, but the pool says {pool.free + pool.assigned}")
+    counted = pool.free + pool.assigned + pool.masks
+    if made.keys != counted:
+        raise RuntimeError(f"{made.keys} keys in KEYS, but the pool says {counted}")
     share = 1e6 / made.keys / net.n
     return KeyGeneration(
         keys=made.keys,

@@ -30,7 +30,7 @@ STEPS = (
     [
         pytest.param(STEPS[0], id="deal", marks=pytest.mark.soak),
         pytest.param(STEPS[1], id="ack", marks=pytest.mark.soak),
-        pytest.param(STEPS[2], id="open"),
+        pytest.param(STEPS[2], id="open", marks=pytest.mark.soak),
         pytest.param(STEPS[3], id="final", marks=pytest.mark.soak),
     ],
 )

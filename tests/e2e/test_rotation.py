@@ -97,6 +97,7 @@ def test_a_rotation_changes_no_key_and_no_user_notices(moving: Net, options: tup
     assert (status.epoch, status.ready) == (done["epoch"], True)
 
 
+@pytest.mark.soak
 def test_who_left_erases_its_shares_and_is_stopped(moving: Net) -> None:
     """The nodes of epoch 1, which the first rotation replaced."""
     wait_for("all of epoch 1 have erased", 120, lambda: len(_serving_chain_epoch(moving, 1).erased) == 5)

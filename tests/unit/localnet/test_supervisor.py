@@ -54,13 +54,14 @@ class World:
         return int(next(p["pid"] for p in state["processes"] if p["name"] == name))
 
     def running(self) -> set[str]:
-        return {row["name"] for row in self.starts() if is_alive(int(row["pid"]))}
+        return {row["name"] for row in self.starts() if is_alive(int(row["pid"]), self.node)}
 
 
-def is_alive(pid: int) -> bool:
+def is_alive(pid: int, folder: Path) -> bool:
+    """Whether it lives and is still the process that ran there: numbers come round while other tests run beside."""
     try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+    except OSError:  # a zombie has no folder
         return False
 
 
