@@ -66,9 +66,10 @@ def join(network: Network, node: int) -> None:
 @pytest.mark.timeout(600)
 def test_five_validators_hand_over_to_five_others(network: Network) -> None:
     network.start((*OLD, *NEW))
-    first, later = network.members[0], network.members[5]
+    later = network.members[5]
     observe(network, epoch_record(5), 0)
-    wait_until(lambda: first.view("/epoch/current") is not None, "epoch 1", SLOW)
+    for member in (network.members[node - 1] for node in OLD):
+        wait_until(lambda m=member: m.view("/epoch/current") is not None, "epoch 1", SLOW)  # type: ignore[misc]
     observe(network, next_record(), 1)
     for member in (network.members[node - 1] for node in NEW):
         wait_until(lambda m=member: (m.view("/handover") or {}).get("phase") == "joining", "joining", SLOW)  # type: ignore[misc]

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from authnet_client import Client, LoginSession, Network
+from authnet_client import Client, LoginSession, Network, link
 from authnet_core.crypto.address import eip55_address
 from authnet_core.crypto.secp256k1 import Q, pub, scalar_bytes
 from authnet_core.errors import AuthnetError, Code
@@ -73,7 +73,10 @@ async def test_an_address_is_known_before_the_first_login(net: ScriptedNet, clie
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
-async def test_login_gives_the_key(net: ScriptedNet, client: Client, rounds: int) -> None:
+async def test_login_gives_the_key(
+    net: ScriptedNet, client: Client, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "HEDGE_S", 60.0)
     done = await client.login(VERIFIER, USER, client.dev_tokens(VERIFIER, USER), rounds=rounds)
     key = net.chain.keys[0]
     assert int(done.private_key, 16) == key.final

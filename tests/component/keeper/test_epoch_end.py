@@ -36,7 +36,7 @@ def test_the_old_committee_erases_itself_whatever_dies_when(tmp_path: Path) -> N
         world.chain.block(step_ms=old.grace_ends_ms - world.chain.time_ms - 5_000)  # its grace is not over yet
         world.check_keys(1, OLD)
         await until(lambda: len(world.nodes[5].runner.membership.committees.former) == 1, LONG)
-        _check_shown(world, 5, {1: ("former", 5, False), 2: ("current", 2, True)})
+        await _check_shown(world, 5, {1: ("former", 5, False), 2: ("current", 2, True)})
         assert await _dev_shares(world, 5, 1) != await _dev_shares(world, 5, 2) != []
         await until(lambda: len(world.chain.query("/epoch/1", EpochView).erased) == len(OLD), LONG)
         assert world.chain.time_ms >= old.grace_ends_ms
@@ -48,7 +48,7 @@ def test_the_old_committee_erases_itself_whatever_dies_when(tmp_path: Path) -> N
             assert not copies[number] & _ciphertexts(world, number)
         assert world.check_keys(2, NEW) >= 20
         await until(lambda: not world.nodes[5].runner.membership.committees.former, LONG)
-        _check_shown(world, 5, {1: ("over", 0, None), 2: ("current", 2, True)})
+        await _check_shown(world, 5, {1: ("over", 0, None), 2: ("current", 2, True)})
         assert not [number for number in NEW[2:] if 1 in world.nodes[number].keystore.epochs()]
 
     run(world, check)
@@ -65,10 +65,16 @@ def _state(world: TwoCommittees, number: int) -> KeeperState:
     return KeeperState(node.keystore, mesh, node.runner, node.watch, dev=True)
 
 
-def _check_shown(world: TwoCommittees, number: int, wanted: dict[int, tuple[str, int, bool | None]]) -> None:
-    """What `status` says of each epoch: role, index, whether it serves; and how much is held."""
+def _places_shown(world: TwoCommittees, number: int) -> dict[int, tuple[str, int, bool | None]]:
+    """Epoch -> role, index, whether it serves."""
+    entries = _state(world, number).show()["epochs"]
+    return {entry["epoch"]: (entry["role"], entry["index"], entry.get("serving")) for entry in entries}
+
+
+async def _check_shown(world: TwoCommittees, number: int, wanted: dict[int, tuple[str, int, bool | None]]) -> None:
+    """What `status` says of each epoch once its chain has told it; and how much is held."""
+    await until(lambda: _places_shown(world, number) == wanted, LONG)
     shown = {entry["epoch"]: entry for entry in _state(world, number).show()["epochs"]}
-    assert {e: (s["role"], s["index"], s.get("serving")) for e, s in shown.items()} == wanted
     for epoch, entry in shown.items():
         files = world.nodes[number].keystore.epoch(epoch)
         assert (entry["held"], entry["erased"]) == (len(files.held), files.is_erased)
