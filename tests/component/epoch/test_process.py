@@ -99,8 +99,12 @@ async def test_two_nodes_register_and_write_the_same_genesis(
         assert [m.operator for m in chain.epochs[1].members] == [node.operator for node in nodes]
         assert len(json.loads(first)["validators"]) == 5
         assert chain.verifiers["mock-google"].issuer == MOCK_GOOGLE.issuer
+
+        async def is_registered() -> bool:
+            return bool((await ask(configs[0]))["registered"])
+
+        await until("it has seen that it is registered", is_registered)
         status = await ask(configs[0])
-        assert status["registered"]
         assert status["members"] == 5
         assert status["problems"] == []
         for config in configs:
