@@ -88,8 +88,6 @@ class Answers(Generic[T]):
     async def run(self, index: int, call: Callable[[int], Awaitable[T]]) -> Answer[T]:
         """Ask one node and keep its answer."""
         answer = await _timed(index, call)
-        if answer.error is not None and self._later:
-            self._start(self._later.popleft())
         self._arrived.append(answer)
         self._more.set()
         return answer
@@ -109,7 +107,10 @@ class Answers(Generic[T]):
             if patience.cancelled_caught:
                 self._ask_the_others()
         self._left -= 1
-        return self._arrived.popleft()
+        answer = self._arrived.popleft()
+        if answer.error is not None and self._later:  # here, so that who has enough and left asks nobody more
+            self._start(self._later.popleft())
+        return answer
 
     def _ask_the_others(self) -> None:
         while self._later:

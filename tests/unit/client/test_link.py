@@ -89,3 +89,24 @@ async def test_without_a_number_all_are_asked_at_once() -> None:
         assert len(await nodes.answers(link, first=None, enough=1)) == 1
         await anyio.lowlevel.checkpoint()
         assert sorted(nodes.asked) == [1, 2, 3, 4, 5]
+
+
+async def test_a_failure_after_there_is_enough_sends_the_request_to_nobody_else() -> None:
+    """The request may hold a token: nodes that are not needed do not see it."""
+    failing = anyio.Event()
+    asked = list[int]()
+
+    async def call(index: int) -> int:
+        asked.append(index)
+        if len(asked) == 4:
+            await failing.wait()
+            raise AuthnetError(Code.BUSY, "no")
+        return index
+
+    async with Link(1.0) as link:
+        answers = link.ask(range(1, 6), call, first=4)
+        got = [(await anext(answers)).value for _ in range(3)]
+        failing.set()
+        await anyio.wait_all_tasks_blocked()
+    assert len(set(got)) == 3
+    assert len(asked) == 4
