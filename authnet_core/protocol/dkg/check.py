@@ -3,7 +3,7 @@
 Every function judges foreign bytes: it answers with a refusal text or None and never raises on them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -64,19 +64,38 @@ def refuse_shape(params: SessionParams, bundle: Bundle) -> str | None:
     """Exact lengths, before any hashing."""
     if bundle.sid != params.sid or not params.is_party(bundle.dealer):
         return "bundle of another session"
-    if len(bundle.leaves) != params.committee.n or any(len(leaf) != 32 for leaf in bundle.leaves):
+    return refuse_lengths(bundle, params.eks, params.plaintext_size)
+
+
+class HasCiphertexts(Protocol):
+    """A bundle of a session or of a resharing."""
+
+    @property
+    def leaves(self) -> tuple[bytes, ...]: ...
+
+    @property
+    def ciphertexts(self) -> tuple[bytes, ...]: ...
+
+
+def refuse_lengths(bundle: HasCiphertexts, eks: Sequence[bytes], plaintext_size: int) -> str | None:
+    """One leaf a receiver, and a ciphertext of the plaintext's size for each that announced a key."""
+    if len(bundle.leaves) != len(eks) or any(len(leaf) != 32 for leaf in bundle.leaves):
         return "bundle with a wrong number of leaves"
-    sizes = [params.plaintext_size if ek else 0 for ek in params.eks]
-    if [len(ciphertext) for ciphertext in bundle.ciphertexts] != sizes:
+    if [len(ciphertext) for ciphertext in bundle.ciphertexts] != [plaintext_size if ek else 0 for ek in eks]:
         return "bundle with a ciphertext of wrong length"
     return None
+
+
+def fit_leaves(bundle: HasCiphertexts) -> bool:
+    """Whether each leaf is that of its ciphertext. The lengths were checked."""
+    return all(leaf_of(ct) == leaf for ct, leaf in zip(bundle.ciphertexts, bundle.leaves, strict=True))
 
 
 def refuse_bundle(params: SessionParams, deal: Deal, bundle: Bundle) -> str | None:
     """Whether these are the ciphertexts that R_i fixed. A mismatch says nothing against the dealer."""
     if reason := refuse_shape(params, bundle):
         return reason
-    if any(leaf_of(ct) != leaf for ct, leaf in zip(bundle.ciphertexts, bundle.leaves, strict=True)):
+    if not fit_leaves(bundle):
         return "ciphertext does not fit its leaf"
     dealt = strings.deal_root(params.sid, bundle.dealer, deal.e, deal.list_hash, deal.nonce_hash, bundle.leaves)
     return None if dealt == deal.root else "bundle does not fit the root on chain"

@@ -8,7 +8,7 @@ from authnet_core.crypto.hashing import aes256_ctr
 from authnet_core.crypto.scalars import inner_product, is_canonical, row
 from authnet_core.crypto.secp256k1 import Q
 from authnet_core.crypto.shamir import evaluate
-from authnet_core.protocol.dkg.deal import leaf_of
+from authnet_core.protocol.dkg.check import fit_leaves, refuse_lengths
 from authnet_core.protocol.reshare import strings
 from authnet_core.protocol.reshare.deal import Dealing, dealer_key, gamma_weights, receiver_key
 from authnet_core.protocol.reshare.messages import ReshareBundle, ReshareDeal, ReshareTest
@@ -39,19 +39,14 @@ def refuse_shape(params: ReshareParams, bundle: ReshareBundle) -> str | None:
     """Exact lengths, before any hashing."""
     if bundle.rid != params.rid or not params.is_dealer(bundle.dealer):
         return "bundle of another resharing"
-    if len(bundle.leaves) != params.new.n or any(len(leaf) != 32 for leaf in bundle.leaves):
-        return "bundle with a wrong number of leaves"
-    sizes = [params.plaintext_size if ek else 0 for ek in params.eks]
-    if [len(ciphertext) for ciphertext in bundle.ciphertexts] != sizes:
-        return "bundle with a ciphertext of wrong length"
-    return None
+    return refuse_lengths(bundle, params.eks, params.plaintext_size)
 
 
 def refuse_bundle(params: ReshareParams, deal: ReshareDeal, bundle: ReshareBundle) -> str | None:
     """Whether these are the ciphertexts that R_j fixed. A mismatch says nothing against the dealer."""
     if reason := refuse_shape(params, bundle):
         return reason
-    if any(leaf_of(ct) != leaf for ct, leaf in zip(bundle.ciphertexts, bundle.leaves, strict=True)):
+    if not fit_leaves(bundle):
         return "ciphertext does not fit its leaf"
     if strings.deal_root(params.rid, bundle.dealer, deal.e, bundle.leaves) != deal.root:
         return "bundle does not fit the root on chain"
