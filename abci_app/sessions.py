@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from abci_app.bits import bit
 from abci_app.members import get_party
 from abci_app.pool import set_held_by_all
 from abci_app.state import Reader, State
+from authnet_core.crypto.secp256k1 import parse_scalar
 from authnet_core.errors import Code, Rejected
 from authnet_core.protocol.committee import Committee
 
@@ -54,6 +56,17 @@ def require_new_bits(known: int, bitmap: int, n: int) -> None:
         raise Rejected(Code.MALFORMED, f"the bitmap has bits beyond party {n}")
     if bitmap & ~known == 0:
         raise Rejected(Code.NO_NEW_BITS, "these bits are set already")
+
+
+def require_scalars(u: Sequence[bytes], k: int) -> None:
+    """Raise Rejected unless these are the k coefficients of a test polynomial."""
+    if len(u) != k:
+        raise Rejected(Code.MALFORMED, f"u must have {k} scalars")
+    for scalar in u:
+        try:
+            parse_scalar(scalar)
+        except ValueError:
+            raise Rejected(Code.MALFORMED, "u has a scalar that is not canonical") from None
 
 
 def with_item(items: tuple[T, ...], party: int, item: T) -> tuple[T, ...]:

@@ -10,11 +10,10 @@ from abci_app import records as r
 from abci_app import tables
 from abci_app.bits import bit
 from abci_app.events import Event
-from abci_app.sessions import DEAL, get_session, require_phase, with_item
+from abci_app.sessions import DEAL, get_session, require_phase, require_scalars, with_item
 from abci_app.state import State
 from abci_app.transactions import Tx
 from authnet_core.crypto import pok
-from authnet_core.crypto.secp256k1 import parse_scalar
 from authnet_core.errors import Code, Rejected
 from authnet_core.protocol.dkg.strings import deal_context
 from authnet_core.wire.authnet_pb2 import Deal
@@ -36,22 +35,12 @@ def check(state: State, tx: Tx) -> None:
     for name in ("root", "list_hash", "nonce_hash"):
         if len(getattr(message, name)) != 32:
             raise Rejected(Code.MALFORMED, f"{name} must have 32 bytes")
-    _check_scalars(message, epoch.k)
+    require_scalars(message.u, epoch.k)
     if any(deal is not None and deal.e == message.e for deal in session.deals):
         raise Rejected(Code.BAD_PROOF, "another dealer of this session uses this E")
     chain_id = state.need(tables.GENESIS).chain_id
     if not _verify(message.e, deal_context(chain_id, session.sid, dealer), message.pok):
         raise Rejected(Code.BAD_PROOF, "proof of knowledge of e does not verify")
-
-
-def _check_scalars(message: Deal, k: int) -> None:
-    if len(message.u) != k:
-        raise Rejected(Code.MALFORMED, f"u must have {k} scalars")
-    for scalar in message.u:
-        try:
-            parse_scalar(scalar)
-        except ValueError:
-            raise Rejected(Code.MALFORMED, "u has a scalar that is not canonical") from None
 
 
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:

@@ -7,10 +7,9 @@ from msgspec.structs import replace
 from abci_app import tables
 from abci_app.events import Event
 from abci_app.reshares import TEST, as_dealer, new_committee, put, require_phase
-from abci_app.sessions import with_item
+from abci_app.sessions import require_scalars, with_item
 from abci_app.state import State
 from abci_app.transactions import Tx
-from authnet_core.crypto.secp256k1 import parse_scalar
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import ReshareTest
 
@@ -24,14 +23,7 @@ def check(state: State, tx: Tx) -> None:
         raise Rejected(Code.NOT_A_DEALER, "the dealer is not in D")
     if reshare.tests[dealer - 1]:
         raise Rejected(Code.ALREADY_DONE, "one RTEST per dealer and resharing, ever")
-    k = new_committee(reshare).k
-    if len(message.u) != k:
-        raise Rejected(Code.MALFORMED, f"u must have {k} scalars")
-    for scalar in message.u:
-        try:
-            parse_scalar(scalar)
-        except ValueError:
-            raise Rejected(Code.MALFORMED, "u has a scalar that is not canonical") from None
+    require_scalars(message.u, new_committee(reshare).k)
 
 
 def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:

@@ -11,6 +11,7 @@ keys       retained  Y || N by position
 shares     kept      own key share (32) || nonce (32) by position l*B+b
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from authnet_core.protocol.dkg.deal import leaf_of
@@ -51,14 +52,20 @@ def store_bundle(bundle: Bundle) -> Store:
 
 def load_bundle(params: SessionParams, dealer: Party, payload: bytes) -> Bundle:
     """Inverse of store_bundle. Raises ValueError."""
+    ciphertexts = split_ciphertexts(params.eks, params.plaintext_size, payload)
+    return Bundle(params.sid, dealer, tuple(map(leaf_of, ciphertexts)), ciphertexts)
+
+
+def split_ciphertexts(eks: Sequence[bytes], plaintext_size: int, payload: bytes) -> tuple[bytes, ...]:
+    """A stored bundle's ciphertexts, empty for receivers without a key. Raises ValueError."""
     ciphertexts, at = [], 0
-    for ek in params.eks:
-        size = params.plaintext_size if ek else 0
+    for ek in eks:
+        size = plaintext_size if ek else 0
         ciphertexts.append(payload[at : at + size])
         at += size
     if at != len(payload):
         raise ValueError("not a stored bundle")
-    return Bundle(params.sid, dealer, tuple(map(leaf_of, ciphertexts)), tuple(ciphertexts))
+    return tuple(ciphertexts)
 
 
 def store_list(opened: PointList) -> Store:

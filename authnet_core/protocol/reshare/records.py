@@ -9,7 +9,7 @@ shares     kept      own new share (32) || nonce (32) by position; the key share
 
 from authnet_core.protocol.dkg.deal import leaf_of
 from authnet_core.protocol.dkg.effects import Shelf, Store
-from authnet_core.protocol.dkg.records import SHARES, bundle_name
+from authnet_core.protocol.dkg.records import SHARES, bundle_name, split_ciphertexts
 from authnet_core.protocol.reshare.messages import SCALAR, ReshareBundle, ReshareDeal, ReshareTest
 from authnet_core.protocol.reshare.params import Party, ReshareParams
 
@@ -48,11 +48,5 @@ def store_bundle(bundle: ReshareBundle) -> Store:
 
 def load_bundle(params: ReshareParams, dealer: Party, payload: bytes) -> ReshareBundle:
     """Inverse of store_bundle. Raises ValueError."""
-    ciphertexts, at = [], 0
-    for ek in params.eks:
-        size = params.plaintext_size if ek else 0
-        ciphertexts.append(payload[at : at + size])
-        at += size
-    if at != len(payload):
-        raise ValueError("not a stored bundle")
-    return ReshareBundle(params.rid, dealer, tuple(map(leaf_of, ciphertexts)), tuple(ciphertexts))
+    ciphertexts = split_ciphertexts(params.eks, params.plaintext_size, payload)
+    return ReshareBundle(params.rid, dealer, tuple(map(leaf_of, ciphertexts)), ciphertexts)
