@@ -39,7 +39,7 @@ DEAL_CHECKS = (
     ),
     one(
         "exact ciphertext lengths",
-        "check:refuse_shape",
+        "check:refuse_lengths",
         "if [len(ciphertext) for",
         "if False and [len(ciphertext) for",
         against("short ciphertext", **LATE_VICTIM),
@@ -47,9 +47,9 @@ DEAL_CHECKS = (
     ),
     one(
         "leaf of each ciphertext",
-        "check:refuse_bundle",
-        "if any(leaf_of(ct) != leaf for",
-        "if any(False for",
+        "check:fit_leaves",
+        "all(leaf_of(ct) == leaf for",
+        "all(True for",
         against("spoils what it sends on", weather=STORMY),
         "honest",
     ),
