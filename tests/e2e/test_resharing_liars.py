@@ -76,7 +76,7 @@ def test_one_old_and_one_new_liar_change_nothing_and_are_named(lied_to: Net, old
 
 
 def test_a_company_of_all_old_members_changes_no_key(lied_to: Net) -> None:
-    """Their sharings of another key fit each other: the hand-over ends, they serve on, and the next one goes through."""
+    """Their sharings of another key fit each other: the hand-over ends, they serve on, the next one goes through."""
     before, secrets, known = keys_of(lied_to), private_keys(lied_to, USERS[:2]), convictions(lied_to)
     epoch = lied_to.status().epoch
     tell(lied_to, dict.fromkeys(lied_to.indexes, COMPANY))

@@ -181,7 +181,7 @@ def driver(speech: Speech) -> ReshareDriver:
         (SendNew(3, WantNonces(RID)), (2, 3, WantNonces(RID))),
         (SendAllNew(WantNonces(RID)), (2, WantNonces(RID))),
         (Submit(ReshareDeal(RID, b"", b"", b"")), (1, "rdeal")),
-        (Submit(ReshareTest(RID, ())), (1, "rtest")),
+        (Submit(ReshareTest(RID, (), bytes(32))), (1, "rtest")),
         (Submit(ReshareAck(RID, 1, b"")), (2, "rack")),
         (Submit(ReshareComplain(RID, 1, b"", b"", b"", (), b"")), (2, "rcomplain")),
         (Submit(ReshareReady(RID, b"")), (2, "ready")),
