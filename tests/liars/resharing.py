@@ -275,6 +275,12 @@ def _junk_recovery(state: State, effect: ReshareEffect) -> Iterator[ReshareEffec
             yield effect
 
 
+def _late_complaint(state: State, effect: ReshareEffect) -> Iterator[ReshareEffect]:
+    is_complaint = isinstance(effect, Submit) and isinstance(effect.message, ReshareComplain)
+    if not is_complaint or (state.picture is not None and state.picture.has_q):
+        yield effect
+
+
 def _begs(state: State, effect: ReshareEffect) -> Iterator[ReshareEffect]:
     """Asks everybody for D of dealers that it has nothing against."""
     yield effect
@@ -297,21 +303,25 @@ OLD_TWISTS: dict[str, Twist] = {
 }
 NEW_TWISTS: dict[str, Twist] = {
     "forged-sum": _acks(lambda _, ack: [replace(ack, sum=FORGED)]),
-    "acks-all": _acks(lambda state, ack: [replace(ack, dealers=_all_bits(state, ack))]),
     "no-acks": _acks(lambda _, __: []),
     "false-complaints": _complains(lambda made: made),
     "complaints-with-altered-d": _complains(lambda made: replace(made, shared=FORGED)),
     "complaints-with-altered-ciphertext": _complains(
         lambda made: replace(made, ciphertext=bytes(len(made.ciphertext)))
     ),
+    "acks-all": _acks(lambda state, ack: [replace(ack, dealers=_all_bits(state, ack))]),
     "wrong-ready": _wrong_ready,
     "early-ready": _early_ready,
     "never-ready": _never_ready,
     "junk-recovery": _junk_recovery,
     "begs": _begs,
 }
-TWISTS = OLD_TWISTS | NEW_TWISTS
+LATE_COMPLAINT = "late-complaint"
+"""No lie: a member that is slow to complain, so that the dealer is in Q' and others have to help."""
+TWISTS = OLD_TWISTS | NEW_TWISTS | {LATE_COMPLAINT: _late_complaint}
 OLD_LIES = (*DEALINGS, *OLD_TWISTS)
+NONCES = ("wrong-nonces", "zero-nonces", "no-nonces")
+"""Told to a new member that is not an old one too."""
 NEW_LIES = tuple(NEW_TWISTS)
 NAMED = (
     *DEALINGS,
