@@ -191,7 +191,7 @@ def test_a_committee_of_nine_becomes_five(tmp_path: Path) -> None:
     assert set(move.deal(range(1, 10))) == {None}
     assert set(move.test(range(1, 10))) == {None}
     assert set(move.ack(2**9 - 1)) == {None}
-    assert {blame.convict for blame in world.query("/blame")} == {3, 8}
+    assert {blame.convict for blame in world.query("/blame")} == {3, 8} == set(move.view.blamed)
     assert set(move.ready()) == {None}
     assert len(move.view.q) == 5
     assert all(move.opens(members) for members in combinations(range(1, 6), 3))
