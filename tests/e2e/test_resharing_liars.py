@@ -14,7 +14,7 @@ from tests.e2e.key_checks import wait_ready
 from tests.e2e.net import ROOT, Net, socket_call, wait_for
 from tests.e2e.networks import SMALL_POOL, temporary
 from tests.e2e.test_rotation import QUICK, USERS, check_same, keys_of, private_keys, rotate
-from tests.e2e.test_rotation_trouble import begin, last_end
+from tests.e2e.test_rotation_trouble import begin, last_end, until_phase
 from tests.liars.resharing import COMPANY, LATE_COMPLAINT, NAMED, NEW_LIES, NONCES, OLD_LIES
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]
@@ -135,6 +135,7 @@ def test_one_old_and_one_new_member_are_absent_and_shown(lied_to: Net) -> None:
     tell(lied_to, {})
     lied_to.kill_node(OLD)
     plan = begin(lied_to)
+    until_phase(lied_to, "announced", "joining")  # before, the owner of the registry could put another in its place
     lied_to.cli("localnet", "kill", str(plan["new"][NEW - 1]))
     awaited: set[tuple[str, int]] = set()
 
