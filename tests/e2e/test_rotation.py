@@ -71,6 +71,25 @@ def check_same(net: Net, before: dict[int, tuple[str, str]], secrets: dict[str, 
     assert private_keys(net, list(secrets)) == secrets
 
 
+def rotate_beside_users(net: Net, *options: str) -> dict[str, Any]:
+    """A hand-over while users log in and look addresses up: nobody notices, no key changes."""
+    known, before = addresses(net), keys_of(net)
+    secrets = private_keys(net, USERS[:4])
+    with Travellers(net, known) as travellers:
+        done = rotate(net, *options)
+    print(travellers)
+    print("\n".join(travellers.log[:40]))
+    assert travellers.wrong == []
+    assert travellers.lost == 0
+    assert travellers.done >= 5 * 0.5 * done["ms"] / 1000
+    assert done["self_test"]["wrong"] == []
+    assert done["keys"] >= len(before)
+    check_same(net, before, secrets)
+    status = net.status()
+    assert (status.epoch, status.ready) == (done["epoch"], True)
+    return done
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -80,21 +99,8 @@ def check_same(net: Net, before: dict[int, tuple[str, str]], secrets: dict[str, 
     ],
 )
 def test_a_rotation_changes_no_key_and_no_user_notices(moving: Net, options: tuple[str, ...]) -> None:
-    known, before = addresses(moving), keys_of(moving)
-    secrets = private_keys(moving, USERS[:4])
-    with Travellers(moving, known) as travellers:
-        done = rotate(moving, *options)
-    print(travellers)
-    print("\n".join(travellers.log[:40]))
-    assert travellers.wrong == []
-    assert travellers.lost == 0
-    assert travellers.done >= 5 * 0.5 * done["ms"] / 1000
-    assert done["self_test"]["wrong"] == []
-    assert done["keys"] >= len(before)
+    done = rotate_beside_users(moving, *options)
     assert [bool(done["new"]), bool(done["left"])] == [options != ("--refresh",)] * 2
-    check_same(moving, before, secrets)
-    status = moving.status()
-    assert (status.epoch, status.ready) == (done["epoch"], True)
 
 
 @pytest.mark.soak
