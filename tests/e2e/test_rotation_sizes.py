@@ -71,10 +71,11 @@ def test_who_missed_sessions_for_good_holds_their_keys_after_a_refresh(changing:
 
 def _final_without(net: Net, party: int) -> SessionView | None:
     """A session that is final and had no encryption key of this member; accounts are assigned until there is one."""
-    node = nodes_of(net, net.status().epoch)[0]
+    epoch = net.status().epoch
+    node = nodes_of(net, epoch)[0]
     assign(net, node, 8)
     recent = net.query(node, "/sessions", SessionsView).recent
-    return next((s for s in recent if s.phase == "final" and not s.eks[party - 1]), None)
+    return next((s for s in recent if s.epoch == epoch and s.phase == "final" and not s.eks[party - 1]), None)
 
 
 def _holders(net: Net, epoch: int) -> dict[int, tuple[int, ...]]:
