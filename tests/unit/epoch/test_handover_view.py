@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio
+import pytest
+
+from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.handover import eta_ms, holdups, matrix
 from authnet_core.protocol.views import (
     ComplaintView,
@@ -9,8 +15,11 @@ from authnet_core.protocol.views import (
     HandoverView,
     ReadyNodeView,
     ReshareDealView,
+    ResharesView,
     ReshareView,
 )
+from epoch_manager import handover as module
+from epoch_manager.handover import HandoverWatch
 
 DEAL = ReshareDealView(e="", pok="", root="", height=1)
 
@@ -96,3 +105,40 @@ def test_the_time_left_follows_the_pace() -> None:
     assert eta_ms(now, [(0, 0), (10_000, 50)]) == 10_000
     assert eta_ms(now, [(0, 50), (10_000, 50)]) is None
     assert eta_ms(now, []) is None
+
+
+class Chain:
+    """Shows a hand-over, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_away = False
+
+    async def query(self, path: str, kind: type) -> Any:
+        self.asked.append(path)
+        if self.is_away:
+            raise AuthnetError(Code.UNAVAILABLE, "away")
+        if kind is HandoverView:
+            return handover("resharing", (1, 2, 3, 4, 5))
+        return ResharesView(open=(reshare("ready", q=(1,), readies={1: ""}),)) if kind is ResharesView else None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_whole_picture_is_drawn_only_when_somebody_asks(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    chain = Chain()
+    watch = HandoverWatch(chain)  # type: ignore[arg-type]
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch.run)
+        while len(chain.asked) < 3:  # noqa: ASYNC110 - what it polls is the thing tested
+            await anyio.sleep(0.001)
+        assert set(chain.asked) == {"/handover"}
+        seen = await watch.picture()
+        group.cancel_scope.cancel()
+    assert seen is not None
+    assert (seen["phase"], [held["index"] for held in seen["held_up_by"]]) == ("resharing", [2, 3, 4, 5])
+    chain.is_away = True
+    assert await watch.picture() == seen
