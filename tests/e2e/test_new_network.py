@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from abci_app import export_file
+from abci_app.snapshots import export_file
 from authnet_core.protocol.views import EpochView, PoolView
 from tests.e2e.doors import PublicDoor, one_round, two_rounds
 from tests.e2e.key_checks import check_all_keys, start_session, wait_idle, wait_ready
