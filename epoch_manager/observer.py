@@ -210,8 +210,9 @@ class Observer:
     async def _is_rewritten(self, finding: Finding) -> bool:
         """Whether the chain announced this epoch with another record: it is sent for the refusal, which says so."""
         handover = await self._chain.query("/handover", HandoverView)
-        announced = handover is not None and handover.committee.epoch == finding.version
-        return announced and handover.record_hash != finding.key.hex()
+        if handover is None or handover.committee.epoch != finding.version:
+            return False
+        return handover.record_hash != finding.key.hex()
 
     async def _lacks_verifier(self, finding: Finding) -> bool:
         shown = await self._chain.query(f"/verifier/{finding.name}", VerifierView)
