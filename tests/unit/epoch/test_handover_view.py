@@ -63,6 +63,15 @@ def test_a_new_node_that_is_not_ready_is_named() -> None:
     assert holdups(handover("announced"), (), 5) == []
 
 
+def test_a_new_node_without_encryption_keys_is_named() -> None:
+    """Its chain is up and says so; its keeper is not: nothing begins without both."""
+    found = holdups(handover("joining", (1, 2, 3, 4)), (), 5, {1, 2, 5})
+    assert named([*found]) == [
+        f"new node {m}: no {what} yet" for m, what in ((5, "READY_NODE"), (3, "ENCKEY"), (4, "ENCKEY"))
+    ]
+    assert holdups(handover("switching", (1, 2, 3, 4, 5)), (), 5, {1, 2}) == []
+
+
 def test_each_phase_waits_for_its_own_side() -> None:
     now = handover("resharing", (1, 2, 3, 4, 5))
     dealt = dict.fromkeys((1, 2, 3, 5), DEAL)
