@@ -26,7 +26,7 @@ from authnet_core.protocol.committee import Committee
 from authnet_runtime.retained import all_retained
 from authnet_runtime.rpc_once import call_once
 from localnet import places as layout
-from localnet.demo_handover import others_take_over
+from localnet.demo_handover import others_take_over, who_leaves
 from localnet.discovery import ask_chain
 from localnet.narrator import Narrator
 from localnet.places import Places
@@ -282,7 +282,7 @@ def main() -> int:
         say.failed(f"{error.code}: {error.message}")
         return 1
     say.table(time.monotonic() - begun)
-    say.epilogue()
+    say.epilogue(who_leaves(places))
     return subprocess.run(up_command(places.dir), check=False).returncode
 
 

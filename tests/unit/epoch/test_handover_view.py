@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import pytest
+
 from authnet_core.protocol.handover import eta_ms, holdups, matrix
 from authnet_core.protocol.views import (
     ComplaintView,
+    EncKeysView,
+    EncKeyView,
     EpochView,
     HandoverView,
     ReadyNodeView,
     ReshareDealView,
     ReshareView,
 )
+from authnet_runtime.chain import ChainReader
+from epoch_manager.handover import HandoverWatch
+from epoch_manager.status import Status
 
 DEAL = ReshareDealView(e="", pok="", root="", height=1)
 
@@ -105,3 +114,23 @@ def test_the_time_left_follows_the_pace() -> None:
     assert eta_ms(now, [(0, 0), (10_000, 50)]) == 10_000
     assert eta_ms(now, [(0, 50), (10_000, 50)]) is None
     assert eta_ms(now, []) is None
+
+
+class Chain:
+    """A joining committee in which one has posted no encryption key."""
+
+    async def query(self, path: str, _: type) -> Any:
+        members = tuple(EncKeyView(index=m, first=0, last=3 if m != 4 else -1) for m in range(1, 6))
+        return {
+            "/handover": handover("joining", (1, 2, 3, 4, 5)),
+            "/enckeys/2": EncKeysView(next_counter=0, members=members),
+            "/epoch/1": None,
+            "/reshares": None,
+        }[path]
+
+
+@pytest.mark.anyio
+async def test_the_epoch_manager_s_status_names_them_too() -> None:
+    seen = await HandoverWatch(cast(ChainReader, Chain()), Status("0xregistry", 1, "0xoperator")).look()
+    assert seen is not None
+    assert seen["held_up_by"] == [{"side": "new", "index": 4, "what": "ENCKEY"}]
