@@ -181,7 +181,7 @@ class _Owner:
         return _Owner(rpc, registry, raw)
 
     async def announce(self, operators: list[str], notice_s: int) -> tuple[int, list[str]]:
-        """Open the next epoch; without operators for the members of the newest one that was kept."""
+        """Open the next epoch; without operators for the members of the one that serves."""
         from authnet_runtime.ethereum import Ethereum
         from authnet_runtime.registry import Registry
         from localnet.registry_admin import RegistryAdmin
@@ -205,14 +205,22 @@ class _Owner:
 
 
 async def _present(registry: Any) -> list[str]:
-    """Operators of the newest started epoch, in party order."""
+    """Operators of the committee that serves, in party order.
+
+    The registry does not know which one that is: an epoch that members rejected, or that timed out, stays started
+    there until its owner calls it off. So members are asked, and k of them believed about their own committee.
+    """
     from authnet_runtime.registry_state import EpochStatus
+    from authnet_runtime.trust import count_serving
 
     for number in range(await registry.last_epoch(), 0, -1):
         epoch = await registry.epoch(number)
-        if epoch is not None and epoch.status is EpochStatus.STARTED:
+        if epoch is None or epoch.status is not EpochStatus.STARTED:
+            continue
+        if await count_serving([member.endpoint for member in epoch.members], number) >= epoch.k:
             return [member.operator for member in epoch.members]
-    raise AuthnetError(Code.EPOCH_NOT_STARTED, "the registry has no started epoch to refresh")
+    text = "no committee of the registry says that it serves; name the members: --operator"
+    raise AuthnetError(Code.UNAVAILABLE, text)
 
 
 def _say(out: Output, answer: dict[str, Any], text: str) -> None:
