@@ -36,7 +36,7 @@ class Forger:
     """Speaks through the CometBFT of node `at`, as anybody who broke into it can."""
 
     def __init__(self, net: Net, at: int) -> None:
-        self._net, self._at = net, at
+        self._net, self.at = net, at
 
     def send(self, key: bytes, epoch: int, chain_id: str = "", **kind: Any) -> str:
         """The code with which a transaction of this kind is refused, empty if it is taken."""
@@ -44,7 +44,7 @@ class Forger:
             chain_id=chain_id or self._net.first.chain_id,
             version=1,
             epoch=epoch,
-            expiry_height=self._net.height(self._at) + _LIFE,
+            expiry_height=self._net.height(self.at) + _LIFE,
             **kind,
         )
         return self.broadcast(sign_tx(key, secp256k1.pub(key), body))
@@ -52,7 +52,7 @@ class Forger:
     def broadcast(self, raw: bytes) -> str:
         """`broadcast_tx_sync` of bytes as they are: the refusal's code, empty if they are taken."""
         try:
-            answer = self._net.comet(self._at, "broadcast_tx_sync", {"tx": base64.b64encode(raw).decode()})
+            answer = self._net.comet(self.at, "broadcast_tx_sync", {"tx": base64.b64encode(raw).decode()})
         except AssertionError as refused:
             if "tx already exists in cache" not in str(refused):
                 raise
@@ -61,9 +61,9 @@ class Forger:
 
     def find(self, kind: str, signer: bytes, newest: int = 60) -> bytes | None:
         """The newest transaction of this kind and signer (33 bytes) among the last blocks."""
-        top = self._net.height(self._at)
+        top = self._net.height(self.at)
         for height in range(top, max(0, top - newest), -1):
-            block = self._net.comet(self._at, "block", {"height": str(height)})["block"]
+            block = self._net.comet(self.at, "block", {"height": str(height)})["block"]
             for text in block["data"]["txs"] or ():
                 raw = base64.b64decode(text)
                 signed, body = decode_signed(raw)

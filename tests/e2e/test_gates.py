@@ -1,5 +1,5 @@
-"""What stands between the registry and the keys, on real processes: false records, rewritten registries, forged words
-of readiness, too few nodes, tokens of the other committee. Each is refused with its reason, and users notice nothing.
+"""What stands between an announced committee and the keys, on real processes: too few nodes, forged words of readiness
+and of shares, tokens of the other committee. Each is refused with its reason, and users notice nothing.
 
 One test goes on where the one before ended.
 """
@@ -7,6 +7,8 @@ One test goes on where the one before ended.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,183 +16,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
 import pytest
 
+from authnet_core.crypto import secp256k1
 from authnet_core.errors import AuthnetError
-from authnet_core.protocol.committee import Committee
-from authnet_core.protocol.views import EpochView, HandoverView, ResharesView, ReshareView
+from authnet_core.protocol.views import EncKeysView, EpochView, HandoverView, ResharesView, ReshareView
 from authnet_core.wire import authnet_pb2 as pb
-from authnet_runtime.registry import Registry
-from authnet_runtime.registry_state import EpochState, EpochStatus, epoch_record
-from localnet import ethereum
-from localnet.registry_admin import RegistryAdmin
 from tests.e2e.doors import Ask, PublicDoor, SessionKey, commit_at, everywhere, open_key
-from tests.e2e.forgeries import Forger, Problem, again, changed, identity_of, stranger
-from tests.e2e.net import AUTHNET, ROOT, CommandFailed, Net, socket_call, wait_for
+from tests.e2e.forgeries import Forger, again, identity_of, stranger
+from tests.e2e.net import AUTHNET, ROOT, CommandFailed, Net, authnet, wait_for
 from tests.e2e.networks import SMALL_POOL, temporary
-from tests.e2e.test_ethereum import as_owner
 from tests.e2e.test_rotation import QUICK, USERS, VERIFIER, check_same, keys_of, places, private_keys
 from tests.e2e.test_rotation_trouble import begin, last_end, phase_of, serving, until_phase
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]
 LIMITS = {"join_wait_ms": 2_000, "handover_max_ms": 120_000, "serve_delay_ms": 15_000}
-LONG_NOTICE_S = 3_600
+POOL = {"pool_low": 160, "pool_high": 200}
+"""Enough batches that they are not all moved at once."""
 SECRETS = USERS[:2]
 
 
 @pytest.fixture(scope="module")
 def gated() -> Iterator[Net]:
-    with temporary(5, SMALL_POOL | QUICK | LIMITS, room=16) as net:
+    with temporary(5, SMALL_POOL | QUICK | LIMITS | POOL, room=16) as net:
         yield net
-
-
-# -- the registry
-
-
-def problems(net: Net, j: int, where: str) -> list[Problem]:
-    """What node j's epoch manager complains of in this place."""
-    try:
-        found = socket_call(net.node(j).path / "run" / "epoch.sock", "status")["problems"]
-    except AuthnetError:
-        return []
-    return [problem for problem in msgspec.convert(found, list[Problem]) if problem.where == where]
-
-
-def until_all_refuse(net: Net, epoch: int, text: str) -> None:
-    """Every epoch manager names the record that the rules refuse, and why."""
-
-    def named() -> bool:
-        found = [problems(net, j, f"epoch {epoch}") for j in net.indexes]
-        return all(some and some[0].code == "RECORD_REFUSED" and text in some[0].message for some in found)
-
-    wait_for(f"all epoch managers say: {text}", 60, named, every=0.3)
-
-
-class Owner:
-    """The registry's owner, and the Ethereum chain below."""
-
-    def __init__(self, net: Net) -> None:
-        self._net, self.rpc = net, net.first.eth["rpc"]
-
-    def announce(self, committee: Committee, operators: list[str], notice_s: int = 0) -> int:
-        found: list[int] = []
-
-        async def act(admin: RegistryAdmin, registry: Registry) -> None:
-            number = await registry.last_epoch() + 1
-            await admin.open_epoch(registry, number, committee, operators, notice_s=notice_s)
-            found.append(number)
-
-        as_owner(self._net, act)
-        return found[0]
-
-    def abort(self, epoch: int) -> None:
-        as_owner(self._net, lambda admin, registry: admin.abort_epoch(registry, epoch))
-
-    def epoch(self, number: int, *, final: bool = False) -> EpochState | None:
-        """The contract's entry in the newest or the finalized block."""
-        found: list[EpochState | None] = []
-
-        async def act(_: RegistryAdmin, registry: Registry) -> None:
-            block = await registry.ethereum.block("finalized") if final else None
-            found.append(await registry.epoch(number, block))
-
-        as_owner(self._net, act)
-        return found[0]
-
-    def has_started(self, number: int, *, final: bool = False) -> bool:
-        state = self.epoch(number, final=final)
-        return state is not None and state.status is EpochStatus.STARTED
-
-    @property
-    def operators(self) -> list[str]:
-        """Of the committee in charge, in party order."""
-        first = self.epoch(1)
-        assert first is not None
-        return [member.operator for member in first.members]
-
-    @contextmanager
-    def slow_blocks(self) -> Iterator[None]:
-        """Each transaction has a block of its own and no other block is made: the newest two are not final."""
-        ethereum.call(self.rpc, "evm_setIntervalMining", 0)
-        ethereum.call(self.rpc, "evm_setAutomine", True)
-        try:
-            yield
-        finally:
-            ethereum.call(self.rpc, "evm_setAutomine", False)
-            ethereum.call(self.rpc, "evm_setIntervalMining", 1)
-
-    def snapshot(self) -> str:
-        return str(ethereum.call(self.rpc, "evm_snapshot"))
-
-    def rewrite(self, snapshot: str) -> None:
-        """The chain is what it was then, and goes on in another way."""
-        assert ethereum.call(self.rpc, "evm_revert", snapshot) is True
-
-
-def members_announced(net: Net) -> list[str]:
-    """Operators of the next committee, as the chain has it."""
-    at = places(net).indexes[0]
-    return [member.operator for member in net.query(at, "/handover", HandoverView).committee.members]
-
-
-def test_a_committee_that_is_not_sound_comes_through_no_gate(gated: Net) -> None:
-    """n = 5 with k = 4 breaks n >= k + 2t: the contract reverts, the chain refuses, whoever brings the record."""
-    owner = Owner(gated)
-    with pytest.raises(AuthnetError) as caught:
-        owner.announce(Committee(5, 4, 1), owner.operators)
-    assert (caught.value.code, caught.value.detail.get("error")) == ("REGISTRY_REFUSED", "BadParameters")
-    first = owner.epoch(1)
-    assert first is not None
-    lie = changed(epoch_record(first), epoch=2, previous=1, k=4)
-    for j in gated.indexes:
-        with pytest.raises(AuthnetError) as refused:
-            gated.ops(j, "observe", {"record": lie.hex()})
-        assert refused.value.code == "RECORD_REFUSED"
-        assert "break n >= k + 2t" in refused.value.message
-    # Sound, but not the k and t of five nodes: the contract takes it, the chain does not.
-    number = owner.announce(Committee(5, 2, 1), owner.operators)
-    wait_for("it starts in the registry", 60, lambda: owner.has_started(number))
-    until_all_refuse(gated, number, "k is 3 and t is 1")
-    assert phase_of(gated) == ""
-    owner.abort(number)
-    wait_for("nothing is complained of", 60, lambda: not any(problems(gated, j, f"epoch {number}") for j in (1, 5)))
-
-
-def test_a_registry_that_is_rewritten_before_finality_was_never_seen(gated: Net) -> None:
-    """The committee that lay in blocks which were never final is not announced; the one after it is."""
-    owner, operators = Owner(gated), Owner(gated).operators
-    with owner.slow_blocks():
-        before = owner.snapshot()
-        number = owner.announce(Committee.of(5), operators, LONG_NOTICE_S)
-        wait_for("all have registered", 60, lambda: owner.has_started(number))
-        assert not owner.has_started(number, final=True)
-        owner.rewrite(before)
-    assert owner.announce(Committee.of(5), operators[::-1], LONG_NOTICE_S) == number
-    # Their entries were undone with it: without another look at the registry nobody would come.
-    wait_for("all have registered again", 60, lambda: owner.has_started(number))
-    assert until_phase(gated, "announced") == "announced"
-    assert members_announced(gated) == operators[::-1]
-    owner.abort(number)
-    wait_for("the chain has dropped it", 60, lambda: not phase_of(gated))
-
-
-def test_a_registry_that_is_rewritten_after_finality_is_refused_by_name(gated: Net) -> None:
-    """Ethereum takes a final block back: the chain's next committee stays what it was until the owner calls it off."""
-    owner, operators = Owner(gated), Owner(gated).operators
-    before = owner.snapshot()
-    number = owner.announce(Committee.of(5), operators, LONG_NOTICE_S)
-    assert until_phase(gated, "announced") == "announced"
-    owner.rewrite(before)
-    assert owner.announce(Committee.of(5), operators[::-1], LONG_NOTICE_S) == number
-    until_all_refuse(gated, number, "the registry was rewritten")
-    assert (phase_of(gated), members_announced(gated)) == ("announced", operators)
-    owner.abort(number)
-    wait_for("the chain has dropped it", 60, lambda: not phase_of(gated))
-    assert (last_end(gated).epoch, last_end(gated).outcome) == (number, "aborted")
-
-
-# -- the words of the next committee
 
 
 def send_ready_node(net: Net, forger: Forger, key: bytes, body_epoch: int, epoch: int, app_hash: bytes = b"") -> str:
@@ -207,7 +56,7 @@ def send_ready_node(net: Net, forger: Forger, key: bytes, body_epoch: int, epoch
 def test_no_switch_with_too_few_ready_and_no_word_of_others_counts(gated: Net) -> None:
     """Two of the next five never come: it waits, refuses what is said in their name, is given up with its reason."""
     before, secrets = keys_of(gated), private_keys(gated, SECRETS)
-    plan = begin(gated, "--overlap", "3", "--notice-s", "8")
+    plan = begin(gated, "--overlap", "3", "--notice-s", "15")
     until_phase(gated, "announced")
     epoch, old = plan["epoch"], plan["from_epoch"]
     stays, gone = plan["stayed"][0], plan["new"]
@@ -223,7 +72,7 @@ def test_no_switch_with_too_few_ready_and_no_word_of_others_counts(gated: Net) -
     assert send_ready_node(gated, forger, absent, epoch, old) == "MALFORMED"
     assert send_ready_node(gated, forger, absent, epoch, epoch, b"\x07" * 32) == "APP_HASH_UNKNOWN"
     assert send_ready_node(gated, forger, member, epoch, epoch) == "ALREADY_DONE"
-    said = forger.find("ready_node", bytes.fromhex(gated.ops(stays, "identity")["identity_pub"]))
+    said = forger.find("ready_node", secp256k1.pub(member))
     assert said is not None
     assert forger.broadcast(said) in ("SEEN_BEFORE", "IN_CACHE")
     assert Forger(gated, plan["stayed"][1]).broadcast(said) in ("SEEN_BEFORE", "IN_CACHE")
@@ -270,12 +119,15 @@ def test_forged_words_of_shares_and_tokens_of_the_other_committee(gated: Net, tm
     before, secrets = keys_of(gated), private_keys(gated, SECRETS)
     plan = begin(gated, "--overlap", "3", "--notice-s", "3")
     epoch, old, stays, late = plan["epoch"], plan["from_epoch"], plan["stayed"][0], plan["new"][1]
-    until_phase(gated, "announced", "joining")
+    until_phase(gated, "announced")
+    absent, member = identity_of(gated, late), identity_of(gated, stays)
     with (tmp_path / "watch").open("wb") as out, watching(gated, out) as watch:
-        until_phase(gated, "resharing")
-        key = identity_of(gated, late)
+        # Ready, with encryption keys, and then silent: the others wait for its READY of each batch.
+        keeper = gated.pid(late, "p2p_dkg")
+        wait_for("it has joined", 60, lambda: has_joined(gated, stays, epoch, 2), every=0.02)
+        os.kill(keeper, signal.SIGSTOP)
+        check_forged_ready(gated, Forger(gated, stays), epoch, old, absent, member)
         gated.kill_node(late)
-        check_forged_ready(gated, epoch, old, stays, key)
         wait_for("the new committee is in charge", 200, lambda: gated.status().epoch == epoch, every=0.2)
         check_tokens_around_the_switch(gated, epoch, old, plan)
         watch.wait(60)
@@ -285,24 +137,32 @@ def test_forged_words_of_shares_and_tokens_of_the_other_committee(gated: Net, tm
     wait_for("who was late holds all", 60, lambda: holds_all(gated, late), every=0.5)
 
 
-def check_forged_ready(net: Net, epoch: int, old: int, stays: int, absent: bytes) -> None:
-    """`absent`: the identity key of the member that died; others wait for its READY for ten seconds."""
+def has_joined(net: Net, at: int, epoch: int, party: int) -> bool:
+    """Whether the chain has a next member's READY_NODE and an encryption key of it."""
+    try:
+        view, keys = net.query(at, "/handover", HandoverView), net.query(at, f"/enckeys/{epoch}", EncKeysView)
+    except AuthnetError:
+        return False
+    ready = any(node.index == party for node in view.ready_nodes)
+    return ready and any(m.index == party and m.last >= m.first for m in keys.members)
+
+
+def check_forged_ready(net: Net, forger: Forger, epoch: int, old: int, absent: bytes, member: bytes) -> None:
+    """`absent`: identity key of the one that is silent, for whose READY all wait ten seconds. `member`: another's."""
 
     def waiting() -> ReshareView | None:
-        open_ = net.query(stays, "/reshares", ResharesView).open
+        open_ = net.query(forger.at, "/reshares", ResharesView).open
         return next((view for view in open_ if view.phase == "ready" and len(view.readies) >= 3), None)
 
     view = wait_for("a resharing waits for the last READY", 60, waiting, every=0.05)
-    forger, rid = Forger(net, stays), bytes.fromhex(view.rid)
-    wrong = pb.ReshareReady(rid=rid, hash=b"\x07" * 32)
+    wrong = pb.ReshareReady(rid=bytes.fromhex(view.rid), hash=b"\x07" * 32)
     assert forger.send(absent, epoch, ready=wrong) == "ROOT_MISMATCH"
     assert forger.send(stranger(), epoch, ready=wrong) == "NOT_A_MEMBER"
-    assert forger.send(identity_of(net, stays), old, ready=wrong) == "WRONG_EPOCH"
+    assert forger.send(member, old, ready=wrong) == "WRONG_EPOCH"
     assert forger.send(absent, epoch, chain_id="localnet-9", ready=wrong) == "WRONG_CHAIN"
-    member = bytes.fromhex(net.ops(stays, "identity")["identity_pub"])
-    said = wait_for("a READY in a block", 20, lambda: forger.find("ready", member))
+    said = wait_for("a READY in a block", 20, lambda: forger.find("ready", secp256k1.pub(member)))
     assert forger.broadcast(said) in ("SEEN_BEFORE", "IN_CACHE")
-    assert forger.broadcast(again(identity_of(net, stays), said, net.height(stays) + 30)) == "ALREADY_DONE"
+    assert forger.broadcast(again(member, said, net.height(forger.at) + 30)) == "ALREADY_DONE"
 
 
 def check_tokens_around_the_switch(net: Net, epoch: int, old: int, plan: dict[str, Any]) -> None:
@@ -319,7 +179,7 @@ def check_tokens_around_the_switch(net: Net, epoch: int, old: int, plan: dict[st
     for token, former_papers in ((seen, papers), (kept, receipts)):
         given = everywhere(others, lambda j, t=token: door.commit(j, t, thief, VERIFIER))
         fresh = tuple(a.paper for a in given.values() if a.paper)
-        assert {a.code for a in given.values()} <= {"", "DUPLICATE_TOKEN", "EPOCH_MOVED"}
+        assert {a.code for a in given.values()} <= {"", "DUPLICATE_TOKEN", "EPOCH_MOVED", "RECEIPT_LOG_YOUNG"}
         for papers_ in (fresh, former_papers + fresh):
             answers = everywhere(others, lambda j, t=token, p=papers_: door.share(j, Ask(VERIFIER, user, t, p, thief)))
             # Who stayed serves the former committee's tokens on, with that one's receipts, to the victim's key alone.
@@ -347,7 +207,7 @@ def check_watched(text: str, epoch: int) -> None:
     marks = {mark for line in during for view in line["reshares"] for row in view["matrix"] for mark in row}
     assert {"Q", "a", "."} & marks
     assert any(line["keys_s"] for line in during)
-    assert any(line["eta_ms"] for line in during)
+    assert any(line["eta_ms"] is not None for line in during)
     awaited = {(h["side"], h["index"], h["what"]) for line in during for h in line["held_up_by"]}
     assert ("new", 2, "READY") in awaited
     assert shown[-1] is None, "it ends when no hand-over is under way"
@@ -365,7 +225,7 @@ def holds_all(net: Net, j: int) -> bool:
     [
         (("epoch", "abort", "1"), "ALREADY_DONE"),
         (("epoch", "abort", "77"), "REGISTRY_REFUSED"),
-        (("epoch", "reject", "77"), "NO_HANDOVER"),
+        (("epoch", "reject", "77", "--index", "3"), "NO_HANDOVER"),
         (("epoch", "announce"), "CONFIG"),
         (("epoch", "announce", "--operator", "0x12"), "CONFIG"),
         (("epoch", "announce", *("--operator", "0x" + "11" * 20) * 5), "CONFIG"),
@@ -378,6 +238,43 @@ def test_a_refused_command_says_code_cause_and_cure(gated: Net, words: tuple[str
     assert error.get("code") == code, error
     assert error.get("message")
     assert error.get("cure")
+
+
+def test_the_runbook_s_commands_do_what_it_says(gated: Net) -> None:
+    """As the owner and an operator type them who have no local network: an Ethereum node, a key, a node's folder."""
+    owner = ("--rpc", gated.first.eth["rpc"], "--registry", gated.first.eth["registry"])
+    owner = (*owner, "--key", str(gated.dir / "eth" / "owner.key"))
+    node = ("--node", str(gated.node(4).path / "node.toml"))
+    opened = typed("announce", "--refresh", "--notice-s", "3600", *owner)
+    serves = [member.operator for member in gated.query(4, "/epoch/current", EpochView).members]
+    assert opened["operators"] == serves
+    until_phase(gated, "announced")
+    shown = typed("status", *node)["handover"]
+    assert (shown["epoch"], shown["phase"]) == (opened["epoch"], "announced")
+    typed("reject", str(opened["epoch"]), *node)
+    wait_for("one rejects", 30, lambda: len(typed("status", *node)["handover"]["rejected"]) == 1, every=0.3)
+    with pytest.raises(CommandFailed) as twice:
+        typed("reject", str(opened["epoch"]), *node)
+    assert twice.value.error["code"] == "ALREADY_DONE"
+    assert typed("abort", str(opened["epoch"]), *node, *owner)["aborted"] is True
+    wait_for("the chain has dropped it", 60, lambda: not phase_of(gated))
+    # One that waits for operators who never come is in the way of the next one, and the refusal says so.
+    waits = typed("announce", *(w for j in range(1, 6) for w in ("--operator", f"0x{j:040x}")), *owner)
+    with pytest.raises(CommandFailed) as early:
+        typed("announce", "--refresh", *owner)
+    assert early.value.error["code"] == "REGISTRY_REFUSED"
+    assert "PreviousNotStarted" in early.value.error["message"]
+    typed("abort", str(waits["epoch"]), *owner)
+    with pytest.raises(CommandFailed) as stranger_:
+        typed("announce", "--refresh", *owner[:-1], str(gated.node(4).path / "eth.key"))
+    assert stranger_.value.error["code"] == "REGISTRY_REFUSED"
+    assert "OwnableUnauthorizedAccount" in stranger_.value.error["message"]
+
+
+def typed(*words: str) -> dict[str, Any]:
+    found = json.loads(authnet("epoch", *words, "--json"))
+    assert isinstance(found, dict)
+    return found
 
 
 def test_epoch_one_is_what_it_was(gated: Net) -> None:

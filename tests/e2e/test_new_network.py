@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from abci_app.snapshots import export_file
 from authnet_core.protocol.views import EpochView, PoolView
 from tests.e2e.doors import PublicDoor, one_round, two_rounds
-from tests.e2e.key_checks import check_all_keys, start_session, wait_idle, wait_ready
+from tests.e2e.key_checks import check_all_keys, start_session, wait_idle
 from tests.e2e.net import CommandFailed, Net, authnet, wait_for
 from tests.e2e.networks import SMALL_POOL, temporary
 from tests.e2e.test_rotation import QUICK, USERS, VERIFIER, addresses, check_same, keys_of, private_keys, rotate
@@ -50,7 +51,6 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         wait_idle(net)
         made = net.cli("chain", "export", "--out", str(file))
         assert (made["signatures"], made["refusals"]) == (5, [])
-        assert net.cli("chain", "diff", "1", "4")["same"] is True
         another = file.with_name("another")
         options = ("--node", str(net.node(3).path), "--height", str(made["height"]), "--out", str(another))
         alone = command("chain", "export", *options)
@@ -59,6 +59,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         for j in (1, 2):
             command("chain", "sign", str(another), "--node", str(net.node(j).path))
         assert len(export_file.read_header(another).signatures) == 3
+        assert net.cli("chain", "diff", "1", "4")["same"] is True
         pool = net.query(1, "/pool", PoolView)
         found = Past(net, file, known, keys_of(net), secrets, pool, made["height"])
         authnet("localnet", "down", "--dir", str(net.dir))
@@ -82,7 +83,7 @@ def test_an_export_with_wrong_or_too_few_signatures_begins_nothing(past: Past) -
     before = (node / "genesis.json").read_bytes()
     three = past.file.with_name("another")
     code, message = refused("chain", "import", str(three), "--node", str(node))
-    assert (code, "3" in message) == ("EXPORT_INVALID", True), message
+    assert (code, "3 members have signed the export, 4 must" in message) == ("EXPORT_INVALID", True), message
     header = export_file.read_header(past.file)
     names, words = list(header.signatures), list(header.signatures.values())
     turned = dict(zip(names, words[1:] + words[:1], strict=True))
@@ -91,15 +92,9 @@ def test_an_export_with_wrong_or_too_few_signatures_begins_nothing(past: Past) -
         "of an unknown member": dict.fromkeys([("03" if n[:2] == "02" else "02") + n[2:] for n in names], words[0]),
         "none": {},
     }
+    bad = past.file.with_name("bad")
     for name, signatures in lies.items():
-        text = past.file.read_bytes()
-        for own, word in zip(names, words, strict=True):
-            text = text.replace(f'"{own}":"{word}"'.encode(), b"@", 1)
-        lines = ",".join(f'"{own}":"{word}"' for own, word in signatures.items())
-        text = text.replace(b",".join([b"@"] * len(names)), lines.encode(), 1)
-        assert b"@" not in text[:8192]
-        bad = past.file.with_name("bad")
-        bad.write_bytes(text)
+        export_file.write(bad, replace(header, signatures=signatures), export_file.read_chunks(past.file))
         assert refused("chain", "import", str(bad), "--node", str(node))[0] == "EXPORT_INVALID", name
     damaged = bytearray(past.file.read_bytes())
     damaged[len(damaged) // 2] ^= 1
@@ -152,12 +147,4 @@ def test_a_new_node_joins_it_and_the_next_committee_takes_over(past: Past) -> No
     done = rotate(net, "--overlap", "4")
     assert (len(done["new"]), done["self_test"]["wrong"]) == (1, [])
     check_same(net, before, past.secrets)
-    wait_ready_but(net, done["left"])
     assert net.cli("chain", "diff", str(done["new"][0]), str(done["stayed"][0]))["same"] is True
-
-
-def wait_ready_but(net: Net, left: list[int]) -> None:
-    """All that are in the committee are up."""
-    if not left:
-        wait_ready(net)
-    wait_for("all are up", 60, lambda: all(n.state == "up" for n in net.status().nodes if n.index not in left))
