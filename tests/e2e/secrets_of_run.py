@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+MIN_SECRET = 16
+"""Bytes; shorter ones are found by chance."""
 _HEX = re.compile(r"(?:[0-9a-f]{2}){16,}")
 
 
@@ -39,3 +41,23 @@ def forms(secret: bytes) -> Iterator[bytes]:
         yield core.translate(bytes.maketrans(b"+/", b"-_"))
     if len(secret) <= 32:
         yield str(int.from_bytes(secret, "big")).encode()
+
+
+class Finder:
+    """Searches many needles at once: an index of their first 8 bytes, then the whole."""
+
+    def __init__(self, values: set[bytes]) -> None:
+        self.needles: dict[bytes, list[bytes]] = {}
+        for value in values:
+            for form in forms(value):
+                if len(form) >= MIN_SECRET:
+                    self.needles.setdefault(form[:8], []).append(form)
+
+    def search(self, content: bytes) -> list[bytes]:
+        heads = self.needles
+        found = []
+        for at in range(len(content) - MIN_SECRET + 1):
+            for needle in heads.get(content[at : at + 8], ()):
+                if content.startswith(needle, at):
+                    found.append(needle)
+        return found
