@@ -10,7 +10,7 @@ import msgspec
 
 from authnet_core.crypto import secp256k1
 from authnet_core.errors import AuthnetError
-from authnet_core.protocol.views import EpochView
+from authnet_core.protocol.views import EpochView, VerifierView
 from authnet_runtime.ethereum import Ethereum
 from authnet_runtime.registry import Registry
 from authnet_runtime.rpc_once import call_once
@@ -48,7 +48,7 @@ def shorten_tokens(net: Net) -> None:
     asyncio.run(change())
 
     def is_known() -> bool:
-        return all(line["iat_limit_s"] == IAT_LIMIT_S for line in scene.need("/verifiers", list[dict[str, int]]))
+        return all(view.iat_limit_s == IAT_LIMIT_S for view in scene.need("/verifiers", list[VerifierView]))
 
     wait_for("the shorter token age on chain", 60, is_known)
 
