@@ -11,14 +11,15 @@ import sys
 
 import anyio
 
-from abci_app import imports, server
-from abci_app.application import Application
-from abci_app.dispatch import Dispatcher
-from abci_app.execution import Finalized
+from abci_app.abci import server
+from abci_app.abci.application import Application
+from abci_app.abci.dispatch import Dispatcher
 from abci_app.faults import Faults
 from abci_app.metrics import HEIGHT, count
-from abci_app.readsock import ReadServer
-from abci_app.shelf import Shelf
+from abci_app.queries.readsock import ReadServer
+from abci_app.rules.execution import Finalized
+from abci_app.snapshots import imports
+from abci_app.snapshots.shelf import Shelf
 from authnet_core.errors import ConfigError
 from authnet_runtime.config import NodeConfig, load_node
 from authnet_runtime.lifetime import Launch, parse_launch, wait_for_end

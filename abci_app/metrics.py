@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abci_app.execution import Finalized
+from abci_app.rules.execution import Finalized
 from authnet_runtime.metrics import Counter, Gauge, Histogram
 
 HEIGHT = Gauge("authnet_app_height", "Newest committed height")

@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
-from abci_app import export_file, imports, tables
-from abci_app import records as r
-from abci_app.application import Application, InitialState
-from abci_app.export_file import Header
-from abci_app.genesis import parse
-from abci_app.state import decode
-from abci_app.survival import invalid
+from abci_app.abci.application import Application, InitialState
+from abci_app.rules.genesis import parse
+from abci_app.snapshots import export_file, imports
+from abci_app.snapshots.export_file import Header
+from abci_app.snapshots.survival import invalid
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import decode
 from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_core.protocol.exports import next_chain_id
 from authnet_runtime.config import load_node

@@ -12,12 +12,12 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from abci_app import records as r
-from abci_app import tables
-from abci_app.application import Application, InitialState
-from abci_app.execution import compute_genesis_hash
-from abci_app.genesis import AppState
-from abci_app.state import Block, State
+from abci_app.abci.application import Application, InitialState
+from abci_app.rules.execution import compute_genesis_hash
+from abci_app.rules.genesis import AppState
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import Block, State
 from authnet_core.crypto import secp256k1
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_core.wire.tx import PROTOCOL_VERSION, sign_tx

@@ -9,12 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from abci_app import records as r
-from abci_app import tables
-from abci_app.application import InitialState
-from abci_app.execution import Finalized
-from abci_app.state import Block, State, encode
-from abci_app.store import Pending
+from abci_app.abci.application import InitialState
+from abci_app.rules.execution import Finalized
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import Block, State, encode
+from abci_app.state.store import Pending
 from authnet_core.crypto import smt
 from bench.figures import median
 from bench.preload import CHAIN_ID, CURVE, PreloadedApplication, account, app_state, assign_tx, fill

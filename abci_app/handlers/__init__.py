@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from abci_app.events import Event
 from abci_app.handlers import (
     ack,
     assign,
@@ -33,8 +32,9 @@ from abci_app.handlers import (
     rhave,
     rtest,
 )
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.rules.events import Event
+from abci_app.rules.transactions import Tx
+from abci_app.state.state import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,15 @@ its caller reads the first's result. Look-ups leave a fifth of the pool, and hal
 
 from __future__ import annotations
 
-from abci_app import records as r
-from abci_app import tables
-from abci_app.events import Event, event
-from abci_app.members import get_party
-from abci_app.pool import compute_reserve, get_pool, take
-from abci_app.quotas import charge, require_assign
-from abci_app.sessions import SECP256K1
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.rules.events import Event, event
+from abci_app.rules.members import get_party
+from abci_app.rules.quotas import charge, require_assign
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.pool import compute_reserve, get_pool, take
+from abci_app.sessions.sessions import SECP256K1
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import CURVE_SECP256K1, PURPOSE_LOGIN, PURPOSE_LOOKUP, Assign
 

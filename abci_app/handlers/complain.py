@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from abci_app import records as r
-from abci_app import tables
-from abci_app.bits import bit
-from abci_app.complaints import convict, deal_of, judge, params_of
-from abci_app.dealers import get_convicts
-from abci_app.events import Event
-from abci_app.quotas import charge, require_complaint
-from abci_app.sessions import (
+from abci_app.rules.events import Event
+from abci_app.rules.quotas import charge, require_complaint
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.complaints import convict, deal_of, judge, params_of
+from abci_app.sessions.dealers import get_convicts
+from abci_app.sessions.sessions import (
     CERTIFIED,
     DEAL,
     FINAL,
@@ -25,8 +23,10 @@ from abci_app.sessions import (
     require_phase,
     upheld_dealers,
 )
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.bits import bit
+from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 from authnet_core.protocol.dkg.complaint import is_about, malformed
 from authnet_core.wire.authnet_pb2 import Complain

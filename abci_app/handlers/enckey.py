@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from abci_app import records as r
-from abci_app import tables
-from abci_app.events import Event
-from abci_app.members import get_party
-from abci_app.quotas import charge, require_enckey
-from abci_app.readiness import get_next_counter
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.handover.readiness import get_next_counter
+from abci_app.rules.events import Event
+from abci_app.rules.members import get_party
+from abci_app.rules.quotas import charge, require_enckey
+from abci_app.rules.transactions import Tx
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import State
 from authnet_core.crypto import pok
 from authnet_core.crypto.secp256k1 import is_point
 from authnet_core.errors import Code, Rejected

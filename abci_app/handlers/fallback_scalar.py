@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from abci_app import tables
-from abci_app.events import Event
-from abci_app.fallbacks import require_fallback, with_fallback
-from abci_app.sessions import get_session, with_item
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.rules.events import Event
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.fallbacks import require_fallback, with_fallback
+from abci_app.sessions.sessions import get_session, with_item
+from abci_app.state import tables
+from abci_app.state.state import State
 from authnet_core.crypto.secp256k1 import parse_scalar
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import FallbackScalar

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from abci_app import tables
-from abci_app.bits import bit
-from abci_app.events import Event
-from abci_app.sessions import FINAL, OPENED, add_holder, get_session, require_ek, require_phase, with_item
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.rules.events import Event
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.sessions import FINAL, OPENED, add_holder, get_session, require_ek, require_phase, with_item
+from abci_app.state import tables
+from abci_app.state.bits import bit
+from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import Final
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abci_app.bits import bit
-from abci_app.events import Event
-from abci_app.sessions import FINAL, add_holder, get_session, require_ek, require_phase
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.rules.events import Event
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.sessions import FINAL, add_holder, get_session, require_ek, require_phase
+from abci_app.state.bits import bit
+from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import Have
 

@@ -9,12 +9,13 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from abci_app import batches, masks, tables
-from abci_app.events import Event, event
-from abci_app.pool import add_free
-from abci_app.sessions import FINAL, get_session, is_held_by_all, require_phase
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.reshare import batches, masks
+from abci_app.rules.events import Event, event
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.pool import add_free
+from abci_app.sessions.sessions import FINAL, get_session, is_held_by_all, require_phase
+from abci_app.state import tables
+from abci_app.state.state import State
 from authnet_core.crypto import merkle
 from authnet_core.errors import Code, Rejected
 from authnet_core.protocol.dkg.messages import CHUNK_KEYS, KEY_PAIR

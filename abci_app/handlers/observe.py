@@ -6,13 +6,15 @@ meanwhile leaves nothing behind. No rule ever reads Ethereum.
 
 from __future__ import annotations
 
-from abci_app import epoch_rules, first_epoch, handover, tables, verifiers, votes
-from abci_app.bits import bit
-from abci_app.events import Event
-from abci_app.members import get_membership
-from abci_app.quotas import charge, require_observe
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.handover import handover
+from abci_app.registry import epoch_rules, first_epoch, verifiers, votes
+from abci_app.rules.events import Event
+from abci_app.rules.members import get_membership
+from abci_app.rules.quotas import charge, require_observe
+from abci_app.rules.transactions import Tx
+from abci_app.state import tables
+from abci_app.state.bits import bit
+from abci_app.state.state import State
 from authnet_core.errors import Code, DecodeError, Rejected
 from authnet_core.wire.authnet_pb2 import Observe, Record
 from authnet_core.wire.tx import decode_record, record_hash

@@ -6,13 +6,13 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from abci_app import batch_records as b
-from abci_app import tables
-from abci_app.events import Event
-from abci_app.reshares import DEAL, as_dealer, put, require_phase
-from abci_app.sessions import with_item
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.reshare.reshares import DEAL, as_dealer, put, require_phase
+from abci_app.rules.events import Event
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.sessions import with_item
+from abci_app.state import batch_records as b
+from abci_app.state import tables
+from abci_app.state.state import State
 from authnet_core.crypto import pok
 from authnet_core.errors import Code, Rejected
 from authnet_core.protocol.reshare.strings import deal_context

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from abci_app.bits import bit
-from abci_app.events import Event
-from abci_app.reshares import FINAL, READY, add_holder, as_receiver, put, require_phase
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.reshare.reshares import FINAL, READY, add_holder, as_receiver, put, require_phase
+from abci_app.rules.events import Event
+from abci_app.rules.transactions import Tx
+from abci_app.state.bits import bit
+from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import ReshareReady
 

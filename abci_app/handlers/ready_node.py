@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from abci_app import records as r
-from abci_app import records_handover as rh
-from abci_app import roots, tables
-from abci_app.events import Event
-from abci_app.members import get_party
-from abci_app.sessions import with_item
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.handover import roots
+from abci_app.rules.events import Event
+from abci_app.rules.members import get_party
+from abci_app.rules.transactions import Tx
+from abci_app.sessions.sessions import with_item
+from abci_app.state import records as r
+from abci_app.state import records_handover as rh
+from abci_app.state import tables
+from abci_app.state.state import State
 from authnet_core.crypto.secp256k1 import is_point
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import ReadyNode

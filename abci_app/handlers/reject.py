@@ -5,13 +5,14 @@ This stops an owner of the registry that announces nodes of its own; it can be s
 
 from __future__ import annotations
 
-from abci_app import handover, tables
-from abci_app.bits import bit
-from abci_app.events import Event
-from abci_app.members import get_party
-from abci_app.phases import ABORTED
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.handover import handover
+from abci_app.handover.phases import ABORTED
+from abci_app.rules.events import Event
+from abci_app.rules.members import get_party
+from abci_app.rules.transactions import Tx
+from abci_app.state import tables
+from abci_app.state.bits import bit
+from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import Reject
 

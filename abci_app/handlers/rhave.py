@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abci_app.bits import bit
-from abci_app.events import Event
-from abci_app.reshares import FINAL, add_holder, as_receiver, require_phase
-from abci_app.state import State
-from abci_app.transactions import Tx
+from abci_app.reshare.reshares import FINAL, add_holder, as_receiver, require_phase
+from abci_app.rules.events import Event
+from abci_app.rules.transactions import Tx
+from abci_app.state.bits import bit
+from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 
 

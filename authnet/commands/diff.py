@@ -62,9 +62,9 @@ class Journal:
         return {block["height"]: block for block in page}
 
     def _read(self, first: int) -> Blocks:
-        from abci_app import journal
         from abci_app.faults import Faults
-        from abci_app.store import Store
+        from abci_app.state import journal
+        from abci_app.state.store import Store
 
         folder = self._run.parent / "abci"
         if not (folder / "CURRENT").exists():
@@ -91,7 +91,7 @@ def _journal_of(place: str, dir: Path) -> Journal:
 
 def compare_nodes(one: Journal, other: Journal) -> dict[str, Any]:
     """Block by block over the heights that both still remember."""
-    from abci_app.journal import KEPT
+    from abci_app.state.journal import KEPT
 
     last = min(one.newest(), other.newest())
     at = max(1, last - KEPT + 1)
@@ -128,7 +128,7 @@ def _parted(height: int, mine: dict[str, Any], theirs: dict[str, Any], *, is_fir
 
 def compare_exports(one: Path, other: Path) -> dict[str, Any]:
     """Key by key, if they are of one height."""
-    from abci_app import export_file
+    from abci_app.snapshots import export_file
 
     first, second = export_file.read_header(one), export_file.read_header(other)
     if (first.chain_id, first.height) != (second.chain_id, second.height):
@@ -145,7 +145,7 @@ def compare_exports(one: Path, other: Path) -> dict[str, Any]:
 
 
 def _entries(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    from abci_app import export_file
+    from abci_app.snapshots import export_file
 
     for found in export_file.read_entries(path):
         yield from found

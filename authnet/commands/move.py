@@ -17,7 +17,7 @@ from authnet_core.errors import AuthnetError, Code, ConfigError
 from authnet_runtime.rpc_once import call_once
 
 if TYPE_CHECKING:
-    from abci_app.export_file import Header
+    from abci_app.snapshots.export_file import Header
 
 Node = Annotated[Path | None, typer.Option("--node", help="A node's folder, in place of the local network.")]
 _SLOW_S = 600.0
@@ -74,7 +74,7 @@ def export(
     """Write the state that a new chain would begin with, signed by the nodes that can be reached."""
     import msgspec
 
-    from abci_app import export_file
+    from abci_app.snapshots import export_file
 
     with reporting(Output(json)) as output:
         answers = _answers(_runs(dir, node))
@@ -120,7 +120,7 @@ def sign(
     """Add this node's signature to an export, if its own chain says the same."""
     import msgspec
 
-    from abci_app import export_file
+    from abci_app.snapshots import export_file
 
     with reporting(Output(json)) as output:
         header = export_file.read_header(file)

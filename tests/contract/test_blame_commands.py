@@ -13,7 +13,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from typer.testing import CliRunner, Result
 
-from abci_app.readsock import ReadServer
+from abci_app.queries.readsock import ReadServer
 from authnet.commands import build
 from authnet_core.crypto.secp256k1 import pub
 from localnet.places import Places

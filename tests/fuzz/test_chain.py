@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from google.protobuf.message import DecodeError as ProtobufError
 
-from abci_app import queries
-from abci_app.framing import Frames, pack
-from abci_app.genesis import parse
-from abci_app.state import Block
+from abci_app.abci.framing import Frames, pack
+from abci_app.queries import queries
+from abci_app.rules.genesis import parse
+from abci_app.state.state import Block
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code, DecodeError
 from authnet_core.wire import authnet_pb2 as wire

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from abci_app.application import Application
-from abci_app.dispatch import Dispatcher
-from abci_app.server import serve
+from abci_app.abci.application import Application
+from abci_app.abci.dispatch import Dispatcher
+from abci_app.abci.server import serve
 from authnet_core.crypto.secp256k1 import pub
 from tests.component.abci.node import CONFIG, free_port, wait_until
 from tests.unit.abci.world import NETWORK, secret

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from abci_app import server
-from abci_app.dispatch import Dispatcher
-from abci_app.framing import Frames, pack
+from abci_app.abci import server
+from abci_app.abci.dispatch import Dispatcher
+from abci_app.abci.framing import Frames, pack
 from abci_app.pb.tendermint.abci import types_pb2 as pb
 from abci_app.pb.tendermint.crypto import keys_pb2
 from tests.unit.abci.world import CHAIN, START_MS, app_state_json, consensus_key

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from abci_app import dispatch
-from abci_app.application import Application
-from abci_app.dispatch import Dispatcher
+from abci_app.abci import dispatch
+from abci_app.abci.application import Application
+from abci_app.abci.dispatch import Dispatcher
 from abci_app.pb.tendermint.abci import types_pb2 as pb
 from authnet_core.errors import Code, number
 from tests.component.abci.sockets import Client, finalize, init_chain, serving

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from abci_app.application import Application, InitialState
+from abci_app.abci.application import Application, InitialState
 from abci_app.faults import POINTS
-from abci_app.genesis import parse
-from abci_app.records import ValidatorSet
-from abci_app.state import Block
+from abci_app.rules.genesis import parse
+from abci_app.state.records import ValidatorSet
+from abci_app.state.state import Block
 from tests.component.abci.node import Node, wait_until
 from tests.component.abci.test_chain import first_epoch, verifier, version_on_chain, wait_first_epoch
 from tests.unit.abci.world import CHAIN, START_MS

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from abci_app.application import Application
-from abci_app.dispatch import Dispatcher
+from abci_app.abci.application import Application
+from abci_app.abci.dispatch import Dispatcher
 from tests.component.abci.node import Node
 from tests.component.abci.sockets import serving
 from tests.component.abci.test_chain import first_epoch

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 import abci_app.metrics  # noqa: F401  registers what is counted
-from abci_app.readsock import ReadServer
+from abci_app.queries.readsock import ReadServer
 from authnet_core.crypto import smt
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import AccountView, PoolView, SessionsView, StatusView

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abci_app.application import Application
-from abci_app.dispatch import Dispatcher
-from abci_app.framing import MAX_FRAME, Frames, pack
+from abci_app.abci.application import Application
+from abci_app.abci.dispatch import Dispatcher
+from abci_app.abci.framing import MAX_FRAME, Frames, pack
 from abci_app.pb.tendermint.abci import types_pb2 as pb
 from authnet_core.errors import Code, DecodeError, number
 from tests.component.abci.sockets import Client, finalize, init_chain, serving

@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 import trio
 
-from abci_app import records as r
-from abci_app.application import Application, InitialState
-from abci_app.genesis import parse
-from abci_app.queries import answer
-from abci_app.readsock import block_note
-from abci_app.state import Block
+from abci_app.abci.application import Application, InitialState
+from abci_app.queries.queries import answer
+from abci_app.queries.readsock import block_note
+from abci_app.rules.genesis import parse
+from abci_app.state import records as r
+from abci_app.state.state import Block
 from authnet_core.errors import AuthnetError, Code, number
 from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.views import SessionView

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from abci_app import chunks, tables
-from abci_app.application import Application
-from abci_app.coverage import LOCAL
-from abci_app.restore import Answer, Applied, Offer, Offered
-from abci_app.shelf import Shelf
+from abci_app.abci.application import Application
+from abci_app.snapshots import chunks
+from abci_app.snapshots.coverage import LOCAL
+from abci_app.snapshots.restore import Answer, Applied, Offer, Offered
+from abci_app.snapshots.shelf import Shelf
+from abci_app.state import tables
 from tests.unit.abci.world import World, account
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from abci_app import queries
+from abci_app.queries import queries
 from authnet_core.crypto import pok
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import Code

@@ -10,12 +10,12 @@ from typing import Any
 import anyio
 import msgspec
 
-from abci_app import export_file
-from abci_app import records as r
-from abci_app.application import Application, InitialState
-from abci_app.export_file import Header
-from abci_app.exports import Export, make
-from abci_app.genesis import AppState
+from abci_app.abci.application import Application, InitialState
+from abci_app.rules.genesis import AppState
+from abci_app.snapshots import export_file
+from abci_app.snapshots.export_file import Header
+from abci_app.snapshots.exports import Export, make
+from abci_app.state import records as r
 from authnet_core.crypto.ecdsa import sign
 from authnet_core.crypto.secp256k1 import pub
 from tests.unit.abci.world import NETWORK, World, consensus_key, secret

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.application import Application, InitialState
+from abci_app.abci.application import Application, InitialState
 from abci_app.faults import Faults
-from abci_app.genesis import parse
-from abci_app.records import ValidatorSet
-from abci_app.state import Block
+from abci_app.rules.genesis import parse
+from abci_app.state.records import ValidatorSet
+from abci_app.state.state import Block
 from authnet_core.errors import AuthnetError, Code, ConfigError
 from tests.unit.abci.world import CHAIN, START_MS, World, account, app_state_json, consensus_key
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from abci_app import batch_records as b
-from abci_app import queries_reshares, tables
-from abci_app import records as r
-from abci_app.pool import take
-from abci_app.records import PoolBatch
-from abci_app.state import Block, State
+from abci_app.queries import reshares as queries_reshares
+from abci_app.sessions.pool import take
+from abci_app.state import batch_records as b
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.records import PoolBatch
+from abci_app.state.state import Block, State
 from authnet_core.crypto import merkle
 from authnet_core.errors import Code
 from authnet_core.wire import authnet_pb2 as wire

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from abci_app import tables
-from abci_app.present import blame_view
-from abci_app.state import Block, State
+from abci_app.queries.present import blame_view
+from abci_app.state import tables
+from abci_app.state.state import Block, State
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.wire import authnet_pb2 as wire

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from abci_app.state import Block
+from abci_app.state.state import Block
 from authnet_core.crypto import merkle
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import Code

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from abci_app import journal, tables
+from abci_app.state import journal, tables
 from authnet.commands.diff import Journal, compare_exports, compare_nodes, name_of
 from authnet_core.errors import AuthnetError
 from tests.unit.abci.handing_over import lived

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from abci_app import tables
+from abci_app.state import tables
 from authnet_core.errors import Code
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.handover_world import (

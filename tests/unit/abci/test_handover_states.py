@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from abci_app import tables
-from abci_app.phases import ABORTED, NEXT, RETIRED, SERVING
+from abci_app.handover.phases import ABORTED, NEXT, RETIRED, SERVING
+from abci_app.state import tables
 from authnet_core.errors import Code
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.handover_world import enckey_tx, next_record, raw_of, ready_tx

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from abci_app import dealers, tables
-from abci_app import records as r
-from abci_app.state import Block, State
+from abci_app.sessions import dealers
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import Block, State
 from tests.unit.abci.world import World
 
 SILENT = 3

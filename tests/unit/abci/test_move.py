@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from abci_app import chunks, export_file, imports, survival, tables
-from abci_app import records as r
-from abci_app.application import Application, InitialState
-from abci_app.export_file import Header
-from abci_app.state import Block, decode, encode
-from abci_app.survival import Survivors, table_of
+from abci_app.abci.application import Application, InitialState
+from abci_app.snapshots import chunks, export_file, imports, survival
+from abci_app.snapshots.export_file import Header
+from abci_app.snapshots.survival import Survivors, table_of
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import Block, decode, encode
 from authnet_core.crypto import merkle
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.committee import Committee

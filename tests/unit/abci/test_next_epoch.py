@@ -103,9 +103,9 @@ def test_a_first_epoch_has_no_other_before_it_and_is_never_called_off(fresh: Wor
 def test_a_public_chain_gives_a_day_of_notice(tmp_path: Path) -> None:
     class Public(World):
         def init(self) -> bytes:
-            from abci_app import records as r
-            from abci_app.application import InitialState
-            from abci_app.genesis import parse
+            from abci_app.abci.application import InitialState
+            from abci_app.rules.genesis import parse
+            from abci_app.state import records as r
             from tests.unit.abci.world import CHAIN, START_MS, app_state_json
 
             validators = tuple(sorted((consensus_key(j), 1) for j in range(1, 6)))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abci_app import queries, tables
-from abci_app.state import encode
+from abci_app.queries import queries
+from abci_app.state import tables
+from abci_app.state.state import encode
 from authnet_core.crypto import smt
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol import views as v

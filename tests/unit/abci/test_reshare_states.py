@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from abci_app import tables
+from abci_app.state import tables
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.protocol.reshare.choose import fits
 from authnet_core.protocol.views import ReshareView

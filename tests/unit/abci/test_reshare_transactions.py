@@ -286,7 +286,7 @@ def test_after_the_end_late_recovery_is_for_t_dealers(move: Move) -> None:
 
 
 def test_the_largest_complaint_fits_a_transaction(move: Move) -> None:
-    from abci_app.session_flow import MAX_BATCH
+    from abci_app.sessions.flow import MAX_BATCH
 
     made = wire.ReshareComplain(
         rid=move.rid,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app import chunks
-from abci_app.restore import Offer
-from abci_app.shelf import KEPT, Shelf
+from abci_app.snapshots import chunks
+from abci_app.snapshots.restore import Offer
+from abci_app.snapshots.shelf import KEPT, Shelf
 from authnet_core.errors import AuthnetError
 from tests.unit.abci.handing_over import entries_of, lived, shelf_of
 from tests.unit.abci.world import World, account

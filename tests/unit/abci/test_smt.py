@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app.proofs import to_ics23, to_json
+from abci_app.state.proofs import to_ics23, to_json
 from authnet_core.crypto import smt
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/smt_v1.json").read_text())["cases"]

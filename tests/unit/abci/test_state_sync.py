@@ -9,14 +9,15 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from abci_app import chunks, coverage, tables
-from abci_app.application import Application
-from abci_app.dispatch import Dispatcher
+from abci_app.abci.application import Application
+from abci_app.abci.dispatch import Dispatcher
 from abci_app.faults import RESTORE_POINTS, Faults
 from abci_app.pb.tendermint.abci import types_pb2 as pb
-from abci_app.readsock import ReadServer
-from abci_app.restore import Applied, Offer, Offered
-from abci_app.state import Block
+from abci_app.queries.readsock import ReadServer
+from abci_app.snapshots import chunks, coverage
+from abci_app.snapshots.restore import Applied, Offer, Offered
+from abci_app.state import tables
+from abci_app.state.state import Block
 from authnet_core.crypto import merkle
 from tests.unit.abci.handing_over import Forged, entries_of, everything, hand_over, lived, shelf_of
 from tests.unit.abci.world import World, account

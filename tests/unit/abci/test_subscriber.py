@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from abci_app.readsock import Subscriber
+from abci_app.queries.readsock import Subscriber
 from authnet_core.errors import DecodeError
 
 

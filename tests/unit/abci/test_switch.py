@@ -7,14 +7,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from abci_app import records as r
-from abci_app import tables
-from abci_app.dispatch import Dispatcher
+from abci_app.abci.dispatch import Dispatcher
 from abci_app.handlers import HANDLERS
-from abci_app.members import STANDINGS
+from abci_app.handover.switch import perform
 from abci_app.pb.tendermint.abci import types_pb2 as pb
-from abci_app.state import Block, State
-from abci_app.switch import perform
+from abci_app.rules.members import STANDINGS
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import Block, State
 from authnet_core.errors import Code
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.handover_world import (
@@ -127,7 +127,7 @@ def test_the_serving_committee_is_that_of_the_time(world: World) -> None:
 
 
 def test_what_is_proven_of_the_serving_committee(world: World) -> None:
-    from abci_app import queries
+    from abci_app.queries import queries
     from authnet_core.crypto import smt
 
     hand_over(world)

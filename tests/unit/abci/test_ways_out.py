@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from abci_app import export_file, survival, tables
-from abci_app import records as r
-from abci_app.application import Application, InitialState
-from abci_app.execution import Finalized
-from abci_app.state import Block
+from abci_app.abci.application import Application, InitialState
+from abci_app.rules.execution import Finalized
+from abci_app.snapshots import export_file, survival
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import Block
 from authnet_core.crypto.ecdsa import sign
 from authnet_core.crypto.secp256k1 import pub
 from tests.unit.abci.handing_over import everything, hand_over, shelf_of

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app import records as r
-from abci_app import tables
-from abci_app.state import Block
+from abci_app.state import records as r
+from abci_app.state import tables
+from abci_app.state.state import Block
 from authnet_core.wire import authnet_pb2 as wire
 from tests.unit.abci.judging import complaint, dealing_of, real_deals, wronged
 from tests.unit.abci.world import World

@@ -8,12 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from abci_app import queries
-from abci_app import records as r
-from abci_app.application import Application, InitialState
-from abci_app.execution import Finalized, Outcome
-from abci_app.genesis import parse
-from abci_app.state import Block
+from abci_app.abci.application import Application, InitialState
+from abci_app.queries import queries
+from abci_app.rules.execution import Finalized, Outcome
+from abci_app.rules.genesis import parse
+from abci_app.state import records as r
+from abci_app.state.state import Block
 from authnet_core.crypto import merkle, pok
 from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code

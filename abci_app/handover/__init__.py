@@ -1,0 +1,1 @@
+"""One committee hands over to the next: phases, readiness, the switch."""

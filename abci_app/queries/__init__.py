@@ -1,0 +1,1 @@
+"""What the state answers, with proofs, by ABCI Query and on read.sock."""

@@ -1,0 +1,1 @@
+"""What members observe in the registry contract and vote for: epochs and verifiers."""

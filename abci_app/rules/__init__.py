@@ -1,0 +1,1 @@
+"""The one rule set behind CheckTx, PrepareProposal, ProcessProposal and FinalizeBlock."""

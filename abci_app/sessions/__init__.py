@@ -1,0 +1,1 @@
+"""Key generation on chain: sessions, their clocks, complaints and the pool."""

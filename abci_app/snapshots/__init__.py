@@ -1,0 +1,1 @@
+"""A whole state in chunks: state sync, export and import."""

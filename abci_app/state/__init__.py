@@ -1,0 +1,1 @@
+"""What is replicated: tables, records, the authenticated tree and the store below them."""
