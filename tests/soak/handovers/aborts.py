@@ -56,12 +56,12 @@ def _call_off(scene: Scene, phase: str, random: Random, say: Callable[[str], Non
 def _check_erased(scene: Scene, epoch: int, nodes: list[int]) -> None:
     """What the nodes that came had of it is gone: a folder of the epoch, if there is one, says so."""
 
-    def is_erased(node: int) -> bool:
-        folder = scene.places.node_dir(node) / "keeper" / "epochs" / str(epoch)
-        return not folder.exists() or (folder / "erased").exists()
+    folders = [scene.places.node_dir(node) / "keeper" / "epochs" / str(epoch) for node in nodes]
 
-    for node in nodes:
-        wait_for(f"node {node} to erase epoch {epoch}", 30, lambda node=node: is_erased(node))
+    def left() -> list[str]:
+        return [str(folder) for folder in folders if folder.exists() and not (folder / "erased").exists()]
+
+    wait_for(f"nodes {nodes} to erase epoch {epoch}", 30, lambda: not left())
 
 
 def _phase(scene: Scene, epoch: int) -> str:
