@@ -3,7 +3,6 @@
 from authnet_core.protocol.reshare import check, records
 from authnet_core.protocol.reshare.deal import Dealing, answer
 from authnet_core.protocol.reshare.effects import ReshareEffect, SendAllNew, SendNew
-from authnet_core.protocol.reshare.params import Peer
 from authnet_core.protocol.reshare.picture import Phase, Picture, bit
 from authnet_core.protocol.reshare.state import OldState, State
 
