@@ -36,7 +36,7 @@ def test_a_member_of_both_is_an_old_and_a_new_one() -> None:
     assert len(carry_out(plan, "deal", same)) == len(KINDS)
     assert not plan.left
     assert all(plan.done["deal", kind, "both"] == 1 for kind in KINDS)
-    assert OVERLAP == {1: frozenset((OLD,)), 2: BOTH, 3: BOTH, 4: frozenset((NEW,))}
+    assert dict(OVERLAP) == {1: frozenset((OLD,)), 2: BOTH, 3: BOTH, 4: frozenset((NEW,))}
 
 
 def test_the_seed_decides_who_dies_when() -> None:
