@@ -24,7 +24,7 @@ from tests.soak.handovers.voyage import Voyages
 from tests.soak.run import flush
 
 PARAMS = SMALL_POOL | {"serve_delay_ms": 30_000, "grace_ms": 10_000, "reshares_in_flight": 2}
-ROOM = 60
+ROOM = 80
 KINDS_OF_HANDOVER = ((), ("--overlap", "3"), ("--refresh",))
 MOST = 24
 """Hand-overs; a plan needs about ten."""

@@ -66,6 +66,8 @@ class Evidence:
     """(name, ciphertext) of old committees' batches as they lay on disk."""
     hashes: dict[int, str] = field(default_factory=dict)
     compared: int = 0
+    _compared_to: dict[int, int] = field(default_factory=dict)
+    """Node -> height."""
 
     def remember(self, known: dict[str, str]) -> None:
         """What some users' private keys are."""
@@ -100,13 +102,14 @@ class Evidence:
         for index in self.scene.places.indexes:
             folder = self.scene.places.node_dir(index) / "run"
             try:
-                rows = app_hashes(folder / "comet.sock", 1, self.scene.height(index))
+                rows = app_hashes(folder / "comet.sock", self._compared_to.get(index, 1), self.scene.height(index))
             except AuthnetError:
                 continue  # it is being stopped, or has not begun
             for row in rows:
                 seen = self.hashes.setdefault(row["height"], row["app_hash"])
                 assert seen == row["app_hash"], f"node {index}: another app hash at height {row['height']}"
                 self.compared += 1
+                self._compared_to[index] = row["height"]
 
     def check(self, users: Users) -> str:
         """Everything at once, after the last former committee has erased. Returns what was looked at."""
