@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
+from authnet_client import Network, SyncClient
 from authnet_core.crypto import secp256k1
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.views import EpochView, VerifierView
@@ -22,7 +26,8 @@ from tests.e2e.keeper_files import opened_copy
 from tests.e2e.key_checks import secret_of
 from tests.e2e.net import Net, wait_for
 from tests.e2e.secrets_of_run import Finder
-from tests.e2e.test_rotation import keys_of, private_keys
+from tests.e2e.test_rotation import keys_of
+from tests.e2e.travellers import VERIFIER
 from tests.soak.handovers.scene import Scene
 from tests.soak.handovers.users import Users
 
@@ -38,10 +43,8 @@ def shorten_tokens(net: Net) -> None:
 
     async def change() -> None:
         async with Ethereum(scene.places.eth_rpc) as eth:
-            admin, registry = (
-                RegistryAdmin(eth, owner_key(scene.places)),
-                Registry(eth, scene.places.registry()["address"]),
-            )
+            admin = RegistryAdmin(eth, owner_key(scene.places))
+            registry = Registry(eth, scene.places.registry()["address"])
             for state in await registry.verifiers():
                 await admin.change_verifier(registry, msgspec.structs.replace(state, iat_limit_s=IAT_LIMIT_S))
 
@@ -71,7 +74,8 @@ class Evidence:
 
     def remember(self, known: dict[str, str]) -> None:
         """What some users' private keys are."""
-        self.secrets = private_keys(self.scene.net, list(known)[:SAMPLED_USERS])
+        self.secrets = dict.fromkeys(list(known)[:SAMPLED_USERS], "")
+        self.secrets = private_keys(self.scene.net, list(self.secrets), rounds=2)
 
     def before_handover(self) -> None:
         """Public keys, and what the present committee has: shares as its operators see them, files as they lie."""
@@ -94,8 +98,12 @@ class Evidence:
         return now
 
     def check_users(self) -> None:
-        found = private_keys(self.scene.net, list(self.secrets))
-        assert found == self.secrets, "a user's private key has changed"
+        """Known users get their keys in two rounds and in one; a new one is given a key, and opens it."""
+        net, fresh = self.scene.net, f"fresh-{secrets.token_hex(6)}@example.com"
+        for rounds in (2, 1):
+            found = private_keys(net, list(self.secrets), rounds=rounds)
+            assert found == self.secrets, f"a user's private key has changed, in {rounds} rounds"
+        assert private_keys(net, [fresh], rounds=2) == private_keys(net, [fresh], rounds=1)
 
     def compare_hashes(self) -> None:
         """App hashes of all running nodes, with each other and with what was seen before."""
@@ -159,6 +167,24 @@ def _opens(key: bytes, chain_id: str, name: str, sealed: bytes) -> bool:
     return True
 
 
+def private_keys(net: Net, users: list[str], *, rounds: int) -> dict[str, str]:
+    """Each user's private key, by a login in so many rounds. Who was killed may not be ready again: tried for a while."""
+    wish = {} if rounds == 2 else {"aud": "authnet"}
+
+    def source(user: str) -> Callable[[str | None], str]:
+        return lambda nonce: net.token(VERIFIER, user, **wish, **({"nonce": nonce} if nonce else {}))
+
+    with SyncClient(Network.from_file(net.dir / "network.json"), timeout_s=30) as client:
+
+        def key_of(user: str) -> str | None:
+            try:
+                return client.login(VERIFIER, user, source(user), rounds=rounds).private_key
+            except AuthnetError:
+                return None
+
+        return {user: wait_for(f"a login of {user}", 20, lambda user=user: key_of(user), every=0.5) for user in users}
+
+
 def shares(scene: Scene, node: int, epoch: int = 0) -> dict[int, int]:
     """Key index -> share of one node, by its operator's call."""
     found: dict[int, int] = {}
@@ -173,11 +199,15 @@ def shares(scene: Scene, node: int, epoch: int = 0) -> dict[int, int]:
 def check_shares(scene: Scene) -> int:
     """Any k of the committee in charge open every key, k - 1 open none, and each holder has what it says."""
     view = scene.need("/epoch/current", EpochView)
+
+    def held_by_all() -> list[dict[str, Any]] | None:
+        lines = scene.net.cli_lines("chain", "keys")
+        return lines if all(len(line["holders"]) == view.n for line in lines) else None
+
+    keys = wait_for("every member to hold every key", 60, held_by_all, every=2.0)
     held = {party: shares(scene, node) for party, node in enumerate(scene.places.committee(view.epoch), start=1)}
-    keys = scene.net.cli_lines("chain", "keys")
     for key in keys:
         points = {party: held[party][key["index"]] for party in key["holders"]}
-        assert len(points) >= view.k, f"key {key['index']}: fewer than k nodes hold it"
         opened = {secret_of(points, some) for some in itertools.combinations(sorted(points), view.k)}
         assert len(opened) == 1, f"key {key['index']}: the k-subsets do not agree"
         secret = opened.pop()

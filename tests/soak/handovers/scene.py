@@ -44,20 +44,21 @@ class Scene:
     def ask(self, path: str, kind: type[V], avoid: int = 0) -> V | None:
         """The view at `path` at a living node other than `avoid`, None if it is absent. The same node is asked as long
         as it answers, so that what is seen does not go back."""
-        indexes = [index for index in self.places.indexes if index != avoid]
-        indexes.sort(key=lambda index: index != self._witness)
-        for index in indexes:
-            try:
-                value = query_once(self._run(index) / "read.sock", path, _ASK_S)
-            except AuthnetError as refusal:
-                if refusal.code is Code.NOT_FOUND:
-                    return None
-                if refusal.code not in _SILENT:
-                    raise
-                continue
-            self._witness = index
-            return msgspec.convert(value, kind, str_keys=True)
-        raise AssertionError("no node answers")
+        end = time.monotonic() + BACK_S
+        while time.monotonic() < end:
+            indexes = [index for index in self.places.indexes if index != avoid]
+            for index in sorted(indexes, key=lambda index: index != self._witness):
+                try:
+                    value = query_once(self._run(index) / "read.sock", path, _ASK_S)
+                except AuthnetError as refusal:
+                    if refusal.code is Code.NOT_FOUND:
+                        return None
+                    if refusal.code not in _SILENT:
+                        raise
+                    continue
+                self._witness = index
+                return msgspec.convert(value, kind, str_keys=True)
+        raise AssertionError(f"no node has answered for {BACK_S:g} s")
 
     def need(self, path: str, kind: type[V], avoid: int = 0) -> V:
         found = self.ask(path, kind, avoid)
