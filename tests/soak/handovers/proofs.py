@@ -7,6 +7,7 @@ import itertools
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -168,7 +169,7 @@ def _opens(key: bytes, chain_id: str, name: str, sealed: bytes) -> bool:
 
 
 def private_keys(net: Net, users: list[str], *, rounds: int) -> dict[str, str]:
-    """Each user's private key, by a login in so many rounds. Who was killed may not be ready again: tried for a while."""
+    """Each user's private key, by a login in so many rounds; tried again while who was killed is not ready."""
     wish = {} if rounds == 2 else {"aud": "authnet"}
 
     def source(user: str) -> Callable[[str | None], str]:
@@ -182,7 +183,7 @@ def private_keys(net: Net, users: list[str], *, rounds: int) -> dict[str, str]:
             except AuthnetError:
                 return None
 
-        return {user: wait_for(f"a login of {user}", 20, lambda user=user: key_of(user), every=0.5) for user in users}
+        return {user: wait_for(f"a login of {user}", 20, partial(key_of, user), every=0.5) for user in users}
 
 
 def shares(scene: Scene, node: int, epoch: int = 0) -> dict[int, int]:
