@@ -112,6 +112,12 @@ def test_the_matrix_has_old_dealers_down_and_new_receivers_across() -> None:
     assert rows == ["QQt", "att", "ddd", "XXX", "..."]
 
 
+def test_a_dealer_with_a_wrong_constant_is_crossed_out_too() -> None:
+    """No complaint shows it, only the polynomial on which the others agree."""
+    view = reshare("ready", deals=dict.fromkeys((1, 2), DEAL), acks={1: 0b11}, q=(1,), blamed=(2,))
+    assert ["".join(cell.mark for cell in row) for row in matrix(view, 2, 1)] == ["Q", "X"]
+
+
 def test_the_time_left_follows_the_pace() -> None:
     now = handover("resharing")
     assert eta_ms(now, [(0, 0), (10_000, 50)]) == 10_000
