@@ -17,7 +17,7 @@ def net() -> Net:
 
 @pytest.fixture(scope="module")
 def small() -> Net:
-    """Five nodes with a small pool that can hand over quickly. Tests kill its nodes and leave it with all of them up."""
+    """Five nodes with a small pool and quick hand-overs. Tests kill its nodes and leave it with all of them up."""
     return SHARED.get("small", SMALL_POOL | QUICK)
 
 

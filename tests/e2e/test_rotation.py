@@ -11,7 +11,6 @@ from authnet_client import Network, SyncClient
 from authnet_core.protocol.views import EpochView, KeyView
 from localnet.places import Places, load
 from tests.e2e.net import Net, wait_for
-from tests.e2e.networks import QUICK as QUICK
 from tests.e2e.travellers import VERIFIER, Travellers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
