@@ -23,7 +23,7 @@ from localnet.places import PORT_CEILING, Places
 
 LAST_EPOCH = "0x" + keccak256(b"lastEpoch()").hex()[:8]
 ANNOUNCE_LIMIT_S = 90.0
-LINGER_S = 10.0
+LINGER_S = 20.0
 """Nodes of an epoch that was called off erase what they had; then they are stopped."""
 
 
