@@ -15,6 +15,7 @@ from typing import Any
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.committee import SUPPORTED_SIZES
+from authnet_runtime.rpc_once import call_once
 from localnet import ethereum, folders, lifecycle
 from localnet.discovery import ask_chain
 from localnet.members import Members
@@ -154,6 +155,8 @@ class Rotations:
         folders.make_later(places, plan.fresh, plan.epoch)
         places.committees[plan.epoch] = plan.nodes
         places.save()
+        if places.proxied:
+            call_once(places.links_sock, "welcome", {}, timeout=10.0)
 
     def _announce(self, plan: Plan, notice_s: int) -> None:
         try:

@@ -58,6 +58,25 @@ def test_the_picture_names_phase_pace_matrix_and_who_is_awaited(capsys: pytest.C
         assert part in shown
 
 
+def test_who_looks_during_the_notice_is_told_what_is_awaited(capsys: pytest.CaptureFixture[str]) -> None:
+    moving = msgspec.structs.replace(handover("announced"), notice_ends_ms=70_000, record_hash="ab" * 32)
+    show(
+        Output(),
+        look(asking(chain(**{"/handover": msgspec.to_builtins(moving, str_keys=True), "/reshares": None})), []),
+    )
+    shown = capsys.readouterr().out
+    assert "the end of the notice" in shown
+    assert "in 60 s; record abababab" in shown
+
+
+def test_a_joining_node_without_encryption_keys_is_awaited() -> None:
+    moving = msgspec.to_builtins(handover("joining", (1, 2, 3, 4, 5)), str_keys=True)
+    members = [{"index": m, "first": 0, "last": 7 if m < 5 else -1} for m in range(1, 6)]
+    answers = {"/handover": moving, "/reshares": None, "/enckeys/2": {"next_counter": 0, "members": members}}
+    found = look(asking(chain(**answers)), [])["handover"]
+    assert [(h["index"], h["what"]) for h in found["held_up_by"]] == [(5, "ENCKEY")]
+
+
 def test_without_a_hand_over_the_last_one_s_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ended = [{"epoch": 2, "outcome": "timed-out", "height": 9, "time_ms": 9, "reason": "no \x1b[31mmask"}]
     found = look(asking(chain(**{"/handover": None, "/handovers": ended})), [])
