@@ -80,6 +80,31 @@ class Watch:
         return sum(max(0.0, cpu - before[0].cpu.get(pid, 0.0)) for pid, cpu in after[0].cpu.items() if cpu)
 
 
+class Peaks:
+    """The most memory that any process of each group had, in MB, while something else ran."""
+
+    def __init__(self, find: Callable[[], Mapping[str, Iterable[int]]], every_s: float = 0.25) -> None:
+        """`find` names the groups' processes afresh at each look."""
+        self._find, self._every_s = find, every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.most: dict[str, float] = {}
+
+    def __enter__(self) -> Peaks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            for name, pids in self._find().items():
+                now = max((rss_mb(pid) for pid in pids), default=0.0)
+                self.most[name] = round(max(now, self.most.get(name, 0.0)), 1)
+
+
 class Shares:
     """How the CPU time of a stretch divides between named groups of processes."""
 

@@ -1,4 +1,7 @@
-"""What the chain says about the hand-over under way, for this node's status: the phase, and who holds it up."""
+"""What the chain says about the hand-over under way, for this node's status: the phase, and who holds it up.
+
+The whole picture is drawn when somebody asks for it: it costs the chain more than all else that is read here.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +14,39 @@ from authnet_core.protocol.handover import holdups
 from authnet_core.protocol.views import EncKeysView, EpochView, HandoverView, ResharesView
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.logs import get_logger
-from epoch_manager.status import Status
 
-LOOK_S = 1.0
-IDLE_LOOK_S = 3.0
+LOOK_S = 3.0
+ANSWER_S = 2.0
 _log = get_logger("handover")
 
 
 class HandoverWatch:
-    """Keeps `status.handover` at what the chain shows."""
+    """Logs each phase, and has the picture of the whole for `status`."""
 
-    def __init__(self, chain: ChainReader, status: Status) -> None:
+    def __init__(self, chain: ChainReader) -> None:
         self._chain = chain
-        self._status = status
+        self._phase: tuple[int, str] | None = None
+        self._last: dict[str, Any] | None = None
 
     async def run(self) -> None:
-        """Forever; a chain that does not answer leaves the last picture."""
+        """Forever: say in the log what phase begins."""
         while True:
             try:
-                self._note(await self.look())
+                handover = await self._chain.query("/handover", HandoverView)
             except AuthnetError:
                 pass  # the observer reports a chain that is away
-            await anyio.sleep(LOOK_S if self._status.handover else IDLE_LOOK_S)
+            else:
+                self._note(None if handover is None else (handover.committee.epoch, handover.phase))
+            await anyio.sleep(LOOK_S)
+
+    async def picture(self) -> dict[str, Any] | None:
+        """The hand-over under way, None without one. A chain that does not answer leaves the last picture."""
+        with anyio.move_on_after(ANSWER_S):
+            try:
+                self._last = await self.look()
+            except AuthnetError:
+                pass
+        return self._last
 
     async def look(self) -> dict[str, Any] | None:
         """The hand-over under way, None without one. Raises AuthnetError."""
@@ -57,8 +71,7 @@ class HandoverWatch:
             "held_up_by": [{"side": h.side, "index": h.index, "what": h.what} for h in waiting],
         }
 
-    def _note(self, seen: dict[str, Any] | None) -> None:
-        before = self._status.handover
-        if (seen and (seen["epoch"], seen["phase"])) != (before and (before["epoch"], before["phase"])):
-            _log.info("handover.phase", **({k: seen[k] for k in ("epoch", "phase")} if seen else {"phase": "none"}))
-        self._status.handover = seen
+    def _note(self, phase: tuple[int, str] | None) -> None:
+        if phase != self._phase:
+            _log.info("handover.phase", **({"epoch": phase[0], "phase": phase[1]} if phase else {"phase": "none"}))
+        self._phase = phase

@@ -89,6 +89,8 @@ class _Memory:
     sent_at: dict[bytes, float] = field(default_factory=dict)
     refused: set[bytes] = field(default_factory=set)
     told_at: dict[bytes, float] = field(default_factory=dict)
+    shown_at: dict[bytes, float] = field(default_factory=dict)
+    """When the chain was last seen to have a verifier's record: it loses none, but by a restore."""
 
 
 class Observer:
@@ -215,8 +217,14 @@ class Observer:
         return handover.record_hash != finding.key.hex()
 
     async def _lacks_verifier(self, finding: Finding) -> bool:
+        now = anyio.current_time()
+        if now - self._memory.shown_at.get(finding.key, -QUIET_S) < QUIET_S:
+            return False
         shown = await self._chain.query(f"/verifier/{finding.name}", VerifierView)
-        return shown is None or shown.version < finding.version
+        if shown is None or shown.version < finding.version:
+            return True
+        self._memory.shown_at[finding.key] = now
+        return False
 
     async def _send(self, finding: Finding) -> None:
         now = anyio.current_time()

@@ -127,11 +127,12 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
         watcher = Watcher(registry, check, config.dir / "epoch" / "journal.json", status, sink)
         registrar = Registrar(registry, sender, keeper, OwnEntry.of(config, own.comet), status)
         async with anyio.create_task_group() as group:
-            await group.start(lambda task_status: _serve_status(config, status, task_status))
+            handovers = HandoverWatch(chain)
+            await group.start(lambda task_status: _serve_status(config, status, handovers, task_status))
             group.start_soon(watcher.run, eth.poll_ms / 1000)
             group.start_soon(registrar.run, eth.poll_ms / 1000)
             group.start_soon(observer.run)
-            group.start_soon(HandoverWatch(chain, status).run)
+            group.start_soon(handovers.run)
             await wait_for_end(supervised_fd)
             group.cancel_scope.cancel()
 
@@ -148,9 +149,9 @@ async def _is_trust_settled(config: NodeConfig, snapshot: Snapshot, status: Stat
     return True
 
 
-async def _serve_status(config: NodeConfig, status: Status, task_status: Any) -> None:
+async def _serve_status(config: NodeConfig, status: Status, handovers: HandoverWatch, task_status: Any) -> None:
     async def on_status(_params: dict[str, Any], _caller: Connection) -> dict[str, Any]:
-        return status.as_json()
+        return status.as_json(await handovers.picture())
 
     async def on_metrics(_params: dict[str, Any], _caller: Connection) -> str:
         return render()

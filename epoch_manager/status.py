@@ -41,7 +41,6 @@ class Status:
     genesis_hash: str = ""
     outstanding: list[str] = field(default_factory=list)
     problems: dict[str, AuthnetError] = field(default_factory=dict)
-    handover: dict[str, Any] | None = None
 
     def saw_block(self, block: BlockRef) -> None:
         """Ethereum answered with this finalized block."""
@@ -103,8 +102,8 @@ class Status:
             PROBLEMS.labels(where, old.code.value).set(0)
             _log.info("epoch.problem_over", where=where, code=old.code.value)
 
-    def as_json(self) -> dict[str, Any]:
-        """The answer to `status` on epoch.sock."""
+    def as_json(self, handover: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The answer to `status` on epoch.sock; `handover`: the one under way, as the chain shows it."""
         block = self.finalized
         return {
             "registry": self.registry,
@@ -116,7 +115,7 @@ class Status:
             "waiting_for": self.waiting_for,
             "genesis_hash": self.genesis_hash,
             "outstanding": self.outstanding,
-            "handover": self.handover,
+            "handover": handover,
             "ethereum": {
                 "up": self.ethereum_up,
                 "finalized": block.number if block else None,

@@ -48,6 +48,12 @@ def rss_mb(pid: int) -> float:
     return _status_number(pid, "VmRSS:") / 1024
 
 
+def make_way(pid: int, steps: int) -> None:
+    """Let a process that was just started, and what it will start, be so much nicer than this one."""
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + steps)
+
+
 def parent(pid: int) -> int:
     """The parent's pid, 0 if it has ended."""
     return _status_number(pid, "PPid:")

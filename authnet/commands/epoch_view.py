@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,7 +11,8 @@ import msgspec
 from authnet.output import SCHEMA, Output, printable
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.handover import eta_ms, holdups, matrix
-from authnet_core.protocol.views import EncKeysView, EpochView, HandoverView, ResharesView, ReshareView
+from authnet_core.protocol.views import BatchView, EncKeysView, EpochView, HandoverView, ResharesView, ReshareView
+from authnet_runtime.retained import RETAINED_PAGE
 
 Ask = Callable[[str], Any]
 T = TypeVar("T")
@@ -35,9 +37,18 @@ def look(ask: Ask, samples: list[tuple[int, int]]) -> dict[str, Any]:
         "serving": serving.epoch if serving else 0,
         "n": current.n if current else 0,
         "former": _former(ask, current),
+        "short": _short(ask, current) if current else [],
         "handover": _handover(ask, handover, current, chain["time_ms"], samples) if handover and current else None,
         "ended": ends,
     }
+
+
+def _short(ask: Ask, current: EpochView) -> list[dict[str, Any]]:
+    """Members in charge that lack batches which they could hold: how many of the first `RETAINED_PAGE` of them."""
+    batches = _read(ask, f"/reshares/retained/0/{RETAINED_PAGE}", list[BatchView]) or []
+    seats = range(1, current.n + 1)
+    lacks = Counter(j for b in batches if b.epoch == current.epoch for j in seats if j not in b.holders)
+    return [{"index": j, "batches": count} for j, count in sorted(lacks.items())]
 
 
 def _former(ask: Ask, current: EpochView | None) -> list[dict[str, Any]]:
@@ -149,6 +160,8 @@ def show(out: Output, found: dict[str, Any]) -> None:
         missing = [j for j in range(1, former["n"] + 1) if j not in former["erased"]]
         when = _in(former["grace_ends_ms"] - now)
         fields[f"epoch {former['epoch']}"] = f"its shares are to be erased {when}; not yet done: {_list(missing)}"
+    if found["short"]:
+        fields["short"] = ", ".join(f"party {s['index']} lacks {s['batches']} batches" for s in found["short"])
     if handover is None:
         last = found["ended"][0] if found["ended"] else None
         fields["hand-over"] = f"none; the last one: epoch {last['epoch']} {last['outcome']}" if last else "none"

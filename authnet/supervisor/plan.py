@@ -22,6 +22,8 @@ from authnet.supervisor.children import Child, Program
 PAIR = frozenset({"abci_app", "cometbft"})
 """End and start together: cometbft ends itself when one of its four ABCI connections drops."""
 ORDER = ("p2p_dkg", "epoch_manager", "abci_app", "cometbft", "node_api")
+YIELDS = {"epoch_manager": 10}
+"""What drives hand-overs is in no hurry, and nobody waits for it."""
 SOCKETS = {
     "p2p_dkg": ("api.sock", "ops.sock"),
     "epoch_manager": ("epoch.sock",),
@@ -78,7 +80,8 @@ def children(node: Node, programs: Mapping[str, str] = MappingProxyType({})) -> 
         ours = name != "cometbft"
         module = ("-P", *shlex.split(programs[name])) if name in programs else ("-P", "-m", name)
         argv = (sys.executable, *module, config) if ours else (binary, "start", "--home", "cometbft")
-        made[name] = Child(Program(name, argv, tethered=ours, user=users.get(name, "")), node.folder)
+        program = Program(name, argv, tethered=ours, user=users.get(name, ""), yields=YIELDS.get(name, 0))
+        made[name] = Child(program, node.folder)
     return made
 
 

@@ -54,11 +54,11 @@ def members(bitmap: int) -> set[int]:
 
 def matrix(view: ReshareView, old_n: int, new_n: int) -> list[list[Cell]]:
     """Row j - 1 for old dealer j, column m - 1 for new receiver m."""
-    upheld = {c.dealer for c in view.complaints if c.upheld}
+    convicted = {c.dealer for c in view.complaints if c.upheld} | set(view.blamed)
     acked = {m: members(bitmap) for m, bitmap in view.acks.items()}
     return [
         [
-            Cell(j in view.deals, j in view.tests, j in acked.get(m, ()), j in upheld, j in view.q)
+            Cell(j in view.deals, j in view.tests, j in acked.get(m, ()), j in convicted, j in view.q)
             for m in range(1, new_n + 1)
         ]
         for j in range(1, old_n + 1)

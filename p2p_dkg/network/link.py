@@ -110,11 +110,14 @@ class Link:
         """Whether this side opens the stream."""
         return self._host.peer_id < self.peer.peer_id
 
-    def send(self, frame: Frame) -> None:
-        """Queue a frame; dropped while there is no stream, since the peer asks again."""
+    def send(self, frame: Frame, raw: bytes = b"") -> None:
+        """Queue a frame; dropped while there is no stream, since the peer asks again.
+
+        `raw`: its bytes, if they are made already: a bundle goes to all members, and is held once for all of them.
+        """
         if not self.connected:
             return
-        raw = encode(frame)
+        raw = raw or encode(frame)
         if isinstance(frame, Bundle | PointList | Parts | ReshareBundle | Nonces):
             self._outbox.put_bulk(raw)
         else:

@@ -19,7 +19,7 @@ from authnet_core.protocol.views import EpochView
 from authnet_runtime.logs import get_logger
 from p2p_dkg.network import counters
 from p2p_dkg.network.directory import Directory, Peer
-from p2p_dkg.network.frames import Frame, PeerMessage, ReceiptAnswer, ReceiptAsk
+from p2p_dkg.network.frames import Frame, PeerMessage, ReceiptAnswer, ReceiptAsk, encode
 from p2p_dkg.network.host import PeerHost
 from p2p_dkg.network.limits import TokenBucket
 from p2p_dkg.network.link import Link
@@ -115,8 +115,10 @@ class Mesh:
 
     def send_all(self, epoch: int, message: PeerMessage) -> None:
         """Queue a message to every other member of an epoch's committee."""
-        for member in self._of(epoch):
-            member.link.send(message)
+        links = [member.link for member in self._of(epoch) if member.link.connected]
+        raw = encode(message) if links else b""
+        for link in links:
+            link.send(message, raw)
 
     def connected(self, epoch: int) -> list[int]:
         """Indexes of the members of an epoch that there is a link with."""

@@ -28,8 +28,8 @@ from tests.e2e.key_checks import (
     wait_ready,
 )
 from tests.e2e.net import CommandFailed, Net, authnet, wait_for
-from tests.e2e.networks import SMALL_POOL, temporary
-from tests.e2e.test_rotation import QUICK, USERS, addresses, check_same, keys_of, private_keys, rotate
+from tests.e2e.networks import QUICK, SMALL_POOL, temporary
+from tests.e2e.test_rotation import USERS, addresses, check_same, keys_of, private_keys, rotate
 from tests.e2e.test_rotation_trouble import serving
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]

@@ -25,8 +25,8 @@ from authnet_core.wire import authnet_pb2 as pb
 from tests.e2e.doors import Ask, PublicDoor, SessionKey, commit_at, everywhere, open_key
 from tests.e2e.forgeries import Forger, again, identity_of, stranger
 from tests.e2e.net import AUTHNET, ROOT, CommandFailed, Net, authnet, wait_for
-from tests.e2e.networks import SMALL_POOL, temporary
-from tests.e2e.test_rotation import QUICK, USERS, VERIFIER, check_same, keys_of, places, private_keys
+from tests.e2e.networks import QUICK, SMALL_POOL, temporary
+from tests.e2e.test_rotation import USERS, VERIFIER, check_same, keys_of, places, private_keys
 from tests.e2e.test_rotation_trouble import begin, last_end, phase_of, serving, until_phase
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]

@@ -21,10 +21,9 @@ from tests.e2e.doors import Ask, PublicDoor, SessionKey, bound_token, commit_at,
 from tests.e2e.keeper_files import copy_living, opened_copy
 from tests.e2e.key_checks import session, start_session, wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
-from tests.e2e.secrets_of_run import forms, hex_strings
+from tests.e2e.secrets_of_run import MIN_SECRET, Finder, hex_strings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-MIN_SECRET = 16
 
 
 def secrets_of(net: Net, j: int) -> set[bytes]:
@@ -36,26 +35,6 @@ def secrets_of(net: Net, j: int) -> set[bytes]:
         pieces |= {value[at : at + 32] for at in range(0, len(value) - 31, 32)}
     passphrase = (net.node(j).path / "passphrase").read_bytes().strip()
     return {p for p in pieces if len(p) >= MIN_SECRET and len(set(p)) > 4} | {passphrase}
-
-
-class Finder:
-    """Searches many needles at once: an index of their first 8 bytes, then the whole."""
-
-    def __init__(self, values: set[bytes]) -> None:
-        self.needles: dict[bytes, list[bytes]] = {}
-        for value in values:
-            for form in forms(value):
-                if len(form) >= MIN_SECRET:
-                    self.needles.setdefault(form[:8], []).append(form)
-
-    def search(self, content: bytes) -> list[bytes]:
-        heads = self.needles
-        found = []
-        for at in range(len(content) - MIN_SECRET + 1):
-            for needle in heads.get(content[at : at + 8], ()):
-                if content.startswith(needle, at):
-                    found.append(needle)
-        return found
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,17 @@ from authnet_client import Network, SyncClient
 from authnet_core.protocol.views import EpochView, KeyView
 from localnet.places import Places, load
 from tests.e2e.net import Net, wait_for
-from tests.e2e.networks import SMALL_POOL, temporary
 from tests.e2e.travellers import VERIFIER, Travellers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
-QUICK = {"serve_delay_ms": 5_000, "grace_ms": 10_000}
-"""A new committee serves five seconds after the switch; the former one's shares go 130 s later (`iat` limit 120 s)."""
 USERS = [f"traveller-{i}@example.com" for i in range(20)]
 LIMIT_S = 600
 
 
 @pytest.fixture(scope="module")
-def moving() -> Iterator[Net]:
-    """Five nodes, twenty accounts; its committee changes from test to test."""
-    with temporary(5, SMALL_POOL | QUICK, room=20) as net:
-        yield net
+def moving(small: Net) -> Net:
+    """Five nodes, twenty accounts; its committee changes from test to test, so no other module comes after this one."""
+    return small
 
 
 def places(net: Net) -> Places:
@@ -71,6 +66,25 @@ def check_same(net: Net, before: dict[int, tuple[str, str]], secrets: dict[str, 
     assert private_keys(net, list(secrets)) == secrets
 
 
+def rotate_beside_users(net: Net, *options: str) -> dict[str, Any]:
+    """A hand-over while users log in and look addresses up: nobody notices, no key changes."""
+    known, before = addresses(net), keys_of(net)
+    secrets = private_keys(net, USERS[:4])
+    with Travellers(net, known) as travellers:
+        done = rotate(net, *options)
+    print(travellers)
+    print("\n".join(travellers.log[:40]))
+    assert travellers.wrong == []
+    assert travellers.lost == 0
+    assert travellers.done >= 5 * 0.5 * done["ms"] / 1000
+    assert done["self_test"]["wrong"] == []
+    assert done["keys"] >= len(before)
+    check_same(net, before, secrets)
+    status = net.status()
+    assert (status.epoch, status.ready) == (done["epoch"], True)
+    return done
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -80,21 +94,8 @@ def check_same(net: Net, before: dict[int, tuple[str, str]], secrets: dict[str, 
     ],
 )
 def test_a_rotation_changes_no_key_and_no_user_notices(moving: Net, options: tuple[str, ...]) -> None:
-    known, before = addresses(moving), keys_of(moving)
-    secrets = private_keys(moving, USERS[:4])
-    with Travellers(moving, known) as travellers:
-        done = rotate(moving, *options)
-    print(travellers)
-    print("\n".join(travellers.log[:40]))
-    assert travellers.wrong == []
-    assert travellers.lost == 0
-    assert travellers.done >= 5 * 0.5 * done["ms"] / 1000
-    assert done["self_test"]["wrong"] == []
-    assert done["keys"] >= len(before)
+    done = rotate_beside_users(moving, *options)
     assert [bool(done["new"]), bool(done["left"])] == [options != ("--refresh",)] * 2
-    check_same(moving, before, secrets)
-    status = moving.status()
-    assert (status.epoch, status.ready) == (done["epoch"], True)
 
 
 @pytest.mark.soak

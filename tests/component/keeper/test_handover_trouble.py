@@ -113,8 +113,12 @@ def test_a_hand_over_that_takes_too_long_is_forgotten(tmp_path: Path) -> None:
     run(world, check)
 
 
-def test_a_new_member_that_was_away_catches_up_before_the_old_ones_are_gone(tmp_path: Path) -> None:
-    world = TwoCommittees(tmp_path, join_wait_ms=2_000, grace_ms=600_000, t_ack_ms=2_000, t_ready_ms=2_000)
+@pytest.mark.parametrize("grace_ms", [pytest.param(600_000, id="old-there"), pytest.param(2_000, id="old-gone")])
+def test_a_new_member_that_was_away_catches_up(tmp_path: Path, grace_ms: int) -> None:
+    """Also when the old committee has erased and is gone: the other new members have all that it needs."""
+    world = TwoCommittees(tmp_path, join_wait_ms=2_000, grace_ms=grace_ms, t_ack_ms=2_000, t_ready_ms=2_000)
+    for node in world.nodes.values():
+        node.erases = True
 
     async def check(nursery: trio.Nursery) -> None:
         absent = world.nodes[10]
@@ -129,6 +133,11 @@ def test_a_new_member_that_was_away_catches_up_before_the_old_ones_are_gone(tmp_
         await until(lambda: world.epoch == 2, LONG)
         missed = [batch.id for batch in world.batches(2) if 5 not in batch.holders]
         assert missed
+        if grace_ms < 600_000:
+            world.chain.block(200_000)
+            await until(lambda: len(world.view(1).erased) == 5, LONG)
+            for number in OLD:
+                world.nodes[number].scope.cancel()
         nursery.start_soon(absent.run)
         await until(lambda: all(5 in batch.holders for batch in world.batches(2)), LONG)
         world.check_keys(2, DISJOINT)

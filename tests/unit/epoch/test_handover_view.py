@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import anyio
 import pytest
 
+from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.handover import eta_ms, holdups, matrix
 from authnet_core.protocol.views import (
     ComplaintView,
@@ -15,11 +17,12 @@ from authnet_core.protocol.views import (
     HandoverView,
     ReadyNodeView,
     ReshareDealView,
+    ResharesView,
     ReshareView,
 )
 from authnet_runtime.chain import ChainReader
+from epoch_manager import handover as module
 from epoch_manager.handover import HandoverWatch
-from epoch_manager.status import Status
 
 DEAL = ReshareDealView(e="", pok="", root="", height=1)
 
@@ -109,6 +112,12 @@ def test_the_matrix_has_old_dealers_down_and_new_receivers_across() -> None:
     assert rows == ["QQt", "att", "ddd", "XXX", "..."]
 
 
+def test_a_dealer_with_a_wrong_constant_is_crossed_out_too() -> None:
+    """No complaint shows it, only the polynomial on which the others agree."""
+    view = reshare("ready", deals=dict.fromkeys((1, 2), DEAL), acks={1: 0b11}, q=(1,), blamed=(2,))
+    assert ["".join(cell.mark for cell in row) for row in matrix(view, 2, 1)] == ["Q", "X"]
+
+
 def test_the_time_left_follows_the_pace() -> None:
     now = handover("resharing")
     assert eta_ms(now, [(0, 0), (10_000, 50)]) == 10_000
@@ -117,6 +126,43 @@ def test_the_time_left_follows_the_pace() -> None:
 
 
 class Chain:
+    """Shows a hand-over, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_away = False
+
+    async def query(self, path: str, kind: type) -> Any:
+        self.asked.append(path)
+        if self.is_away:
+            raise AuthnetError(Code.UNAVAILABLE, "away")
+        if kind is HandoverView:
+            return handover("resharing", (1, 2, 3, 4, 5))
+        return ResharesView(open=(reshare("ready", q=(1,), readies={1: ""}),)) if kind is ResharesView else None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_whole_picture_is_drawn_only_when_somebody_asks(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    chain = Chain()
+    watch = HandoverWatch(chain)  # type: ignore[arg-type]
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch.run)
+        while len(chain.asked) < 3:  # noqa: ASYNC110 - what it polls is the thing tested
+            await anyio.sleep(0.001)
+        assert set(chain.asked) == {"/handover"}
+        seen = await watch.picture()
+        group.cancel_scope.cancel()
+    assert seen is not None
+    assert (seen["phase"], [held["index"] for held in seen["held_up_by"]]) == ("resharing", [2, 3, 4, 5])
+    chain.is_away = True
+    assert await watch.picture() == seen
+
+
+class JoiningChain:
     """A joining committee in which one has posted no encryption key."""
 
     async def query(self, path: str, _: type) -> Any:
@@ -131,6 +177,6 @@ class Chain:
 
 @pytest.mark.anyio
 async def test_the_epoch_manager_s_status_names_them_too() -> None:
-    seen = await HandoverWatch(cast(ChainReader, Chain()), Status("0xregistry", 1, "0xoperator")).look()
+    seen = await HandoverWatch(cast(ChainReader, JoiningChain())).look()
     assert seen is not None
     assert seen["held_up_by"] == [{"side": "new", "index": 4, "what": "ENCKEY"}]

@@ -66,6 +66,7 @@ class Node:
         self.shown: dict[str, int] = {}
         self.refuse: Code | None = None
         self.chain_down = False
+        self.asked: list[str] = []
 
     @property
     def in_charge(self) -> int:
@@ -86,6 +87,7 @@ class Node:
         return {}
 
     async def query(self, path: str, _type: type) -> Any:
+        self.asked.append(path)
         if self.chain_down:
             raise AuthnetError(Code.UNAVAILABLE, "down")
         if path == "/epoch/current":
@@ -209,6 +211,19 @@ async def test_a_newer_version_is_sent_and_an_older_one_is_not() -> None:
     observer.show(snapshot(replace(GOOGLE, version=1)))
     assert not await observer.step()
     observer.show(snapshot(replace(GOOGLE, version=3)))
+    assert await observer.step()
+    assert node.sent == ["verifier/google"]
+
+
+async def test_a_record_that_the_chain_has_is_looked_for_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    node, observer, _ = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 1}
+    observer.show(snapshot(GOOGLE))
+    for _ in range(3):
+        assert not await observer.step()
+    assert node.asked.count("/verifier/google") == 1
+    monkeypatch.setattr(module, "QUIET_S", 0.0)
+    del node.shown["verifier/google"]  # a chain that was restored from a backup
     assert await observer.step()
     assert node.sent == ["verifier/google"]
 

@@ -91,3 +91,12 @@ def test_what_has_ended_has_no_memory_and_no_parent() -> None:
     assert procs.parent(os.getpid()) == os.getppid()
     assert procs.rss_mb(2**22 + 1) == 0
     assert procs.parent(2**22 + 1) == 0
+
+
+def test_a_process_makes_way_for_those_that_are_not_nice(started: Started) -> None:
+    child = started.run(SLEEP)
+    procs.make_way(child.pid, 3)
+    assert os.getpriority(os.PRIO_PROCESS, child.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    child.kill()
+    child.wait()
+    procs.make_way(child.pid, 3)  # gone: nobody to be nice

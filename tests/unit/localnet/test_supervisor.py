@@ -93,6 +93,14 @@ def test_starts_all_five_and_the_app_before_cometbft(world: World) -> None:
     assert order.index("abci_app") < order.index("cometbft") < order.index("node_api")
 
 
+def test_what_nobody_waits_for_makes_way_for_the_others(world: World) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    world.run()
+    until(lambda: world.running() == ALL, "all five run")
+    nice = {name: os.getpriority(os.PRIO_PROCESS, world.pid(name)) for name in ALL}
+    assert nice == {name: min(19, own + 10 * (name == "epoch_manager")) for name in ALL}
+
+
 def test_waits_for_genesis_with_the_chain_but_not_with_registration(world: World) -> None:
     world.run(genesis=False)
     until(lambda: world.running() == {"p2p_dkg", "epoch_manager"}, "the two that register")
