@@ -38,6 +38,14 @@ def test_only_a_switch_to_the_epoch_that_was_announced_is_green(
     assert record.lights.green == green
 
 
+@pytest.mark.parametrize(("accounts", "green"), [(("", "a", "", "b"), True), (("a", "", "a"), False)])
+def test_masks_are_nobody_s_and_no_account_has_two_keys(accounts: tuple[str, ...], green: bool) -> None:
+    record = Record()
+    keys = [{"Y": str(at), "free": False, "account_id": account} for at, account in enumerate(accounts)]
+    final._check_owners(record, keys)
+    assert record.lights.green == green
+
+
 def moving(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> str:
     def query(_: Watch, __: int, path: str) -> Any:
         found = answers.get(path, AuthnetError(Code.NOT_FOUND, "nothing there"))
