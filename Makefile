@@ -52,8 +52,9 @@ bench: setup ## measure; writes bench/out/latest.json
 bench-rotation: setup ## what a hand-over costs: NODES=5 KEYS=1000,10000
 	@$(PY) -m bench.rotation $(if $(NODES),--nodes $(NODES)) $(if $(KEYS),--keys $(KEYS))
 
-soak: setup ## kill processes under load: KILLS=50 SEED=1; then the tests too long for `make test`
+soak: setup ## kill processes under load and in hand-overs: KILLS=50 SEED=1; then the tests too long for `make test`
 	@$(PY) -m tests.soak --kills $(KILLS) --seed $(SEED)
+	@$(PY) -m tests.soak.handovers --seed $(SEED)
 	@$(PY) -m pytest -m soak --ignore tests/e2e/test_rotation.py
 	@$(PY) -m pytest tests/e2e/test_rotation.py  # one test goes on where the one before ended
 

@@ -1,4 +1,4 @@
-"""What a joining node believes before it has a chain: one block that n - t members of a committee name alike.
+"""What is believed of members without a chain: one block that n - t of them name alike; which committee serves.
 
 Their endpoints come from the registry, so from Ethereum. From that block on CometBFT's light client checks for itself.
 """
@@ -44,11 +44,19 @@ async def find_trust(endpoints: Sequence[str], needed: int, chain_id: str) -> Tr
         oldest = sorted(earliest for earliest, _ in ranges.values())[needed - 1]
         height = max(oldest, newest - BEHIND, 1)
         asked = {server: f"{server}/commit?height={height}" for server in ranges}
-        hashes = await _ask_all(http, asked, lambda result: _hash_of(result, chain_id, height))
+        hashes = await _ask_all(http, asked, lambda answer: _hash_of(answer, chain_id, height))
     (name, votes), *_ = Counter(hashes.values()).most_common(1) or [("", 0)]
     if votes < needed:
         raise AuthnetError(Code.UNAVAILABLE, f"{votes} members name one block {height}, {needed} must")
     return Trust(height, name, tuple(server for server in servers if hashes.get(server) == name))
+
+
+async def count_serving(endpoints: Sequence[str], epoch: int) -> int:
+    """How many of an epoch's members say that it serves logins."""
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False) as http:
+        asked = {endpoint: f"{endpoint.rstrip('/')}/v1/node-details" for endpoint in endpoints}
+        said = await _ask_all(http, asked, lambda answer: int(answer["epoch"]))
+    return sum(number == epoch for number in said.values())
 
 
 async def _ask_all(http: httpx.AsyncClient, urls: Mapping[str, str], read: Any) -> dict[str, Any]:
@@ -63,7 +71,7 @@ async def _ask_all(http: httpx.AsyncClient, urls: Mapping[str, str], read: Any) 
                     body += part
                     if len(body) > _MAX_ANSWER:
                         return
-            found[server] = read(msgspec.json.decode(body)["result"])
+            found[server] = read(msgspec.json.decode(body))
         except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, *NOT_JSON):
             return
 
@@ -73,16 +81,17 @@ async def _ask_all(http: httpx.AsyncClient, urls: Mapping[str, str], read: Any) 
     return found
 
 
-def _range_of(result: dict[str, Any]) -> tuple[int, int]:
-    sync = result["sync_info"]
+def _range_of(answer: dict[str, Any]) -> tuple[int, int]:
+    sync = answer["result"]["sync_info"]
     earliest, latest = int(sync["earliest_block_height"]), int(sync["latest_block_height"])
     if not 0 < earliest <= latest < 2**62:
         raise ValueError("no range")
     return earliest, latest
 
 
-def _hash_of(result: dict[str, Any], chain_id: str, height: int) -> str:
-    header, commit = result["signed_header"]["header"], result["signed_header"]["commit"]
+def _hash_of(answer: dict[str, Any], chain_id: str, height: int) -> str:
+    signed = answer["result"]["signed_header"]
+    header, commit = signed["header"], signed["commit"]
     name = commit["block_id"]["hash"]
     if header["chain_id"] != chain_id or int(header["height"]) != height or len(bytes.fromhex(name)) != 32:
         raise ValueError("another block")

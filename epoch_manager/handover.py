@@ -11,7 +11,7 @@ import anyio
 
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.handover import holdups
-from authnet_core.protocol.views import EpochView, HandoverView, ResharesView
+from authnet_core.protocol.views import EncKeysView, EpochView, HandoverView, ResharesView
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.logs import get_logger
 
@@ -55,7 +55,9 @@ class HandoverWatch:
             return None
         reshares = await self._chain.query("/reshares", ResharesView)
         former = await self._chain.query(f"/epoch/{handover.from_epoch}", EpochView)
-        waiting = holdups(handover, reshares.open if reshares else (), former.n if former else 0)
+        keys = await self._chain.query(f"/enckeys/{handover.committee.epoch}", EncKeysView)
+        posted = [m.index for m in keys.members if m.last >= m.first] if keys else []
+        waiting = holdups(handover, reshares.open if reshares else (), former.n if former else 0, posted)
         return {
             "epoch": handover.committee.epoch,
             "phase": handover.phase,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from authnet_core.errors import AuthnetError, Code
-from authnet_core.protocol.views import EpochView, VerifierView
+from authnet_core.protocol.views import EpochView, HandoverView, VerifierView
 from authnet_core.wire.tx import record_hash
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.genesis import FIRST_EPOCH
@@ -191,7 +191,9 @@ class Observer:
     async def _lacks_epoch(self, finding: Finding, in_charge: int) -> bool:
         shown = await self._chain.query(f"/epoch/{finding.name}", EpochView)
         if not finding.is_aborted:
-            return shown is None and await self._may_follow(finding.previous, in_charge)
+            if shown is not None:
+                return shown.status == "next" and await self._is_rewritten(finding)
+            return await self._may_follow(finding.previous, in_charge)
         if finding.version == in_charge:
             # Called off when the chain had it in charge already: else what comes next would seem to follow nothing.
             return shown is not None and finding.previous > 0 and not shown.called_off
@@ -206,6 +208,13 @@ class Observer:
             return current is not None and current.called_off
         given_up = await self._chain.query(f"/epoch/{previous}", EpochView)
         return given_up is not None and given_up.status == "aborted"
+
+    async def _is_rewritten(self, finding: Finding) -> bool:
+        """Whether the chain announced this epoch with another record: it is sent for the refusal, which says so."""
+        handover = await self._chain.query("/handover", HandoverView)
+        if handover is None or handover.committee.epoch != finding.version:
+            return False
+        return handover.record_hash != finding.key.hex()
 
     async def _lacks_verifier(self, finding: Finding) -> bool:
         now = anyio.current_time()

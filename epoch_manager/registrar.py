@@ -53,7 +53,8 @@ class Registrar:
         self._keeper = keeper
         self._own = own
         self._status = status
-        self._next = status.epoch
+        self._first = self._next = status.epoch
+        self._rescans = 0
 
     async def run(self, poll_s: float) -> None:
         """Forever: a later epoch may have this operator too."""
@@ -72,17 +73,30 @@ class Registrar:
         """Do what can be done now; whether there is nothing left to do until a new epoch opens. Raises AuthnetError.
 
         The epoch of the configuration is the first one that is looked at; of those after it, every one that allows
-        this operator is registered for.
+        this operator is registered for. An epoch is left behind when it is closed in a finalized block: a
+        re-organisation that takes the closing back may have taken this node's entry with it.
         """
+        if self._rescans != self._status.rescans:
+            self._rescans, self._next = self._status.rescans, self._first
         last = await self._registry.last_epoch()
         if last < self._next and not self._status.registered:
             return False
-        while self._next <= last:
-            epoch = await self._registry.epoch(self._next)
-            if epoch is None or not await self._settle(epoch, is_last=self._next == last):
+        for number in range(self._next, last + 1):
+            epoch = await self._registry.epoch(number)
+            if epoch is None or not await self._settle(epoch, is_last=number == last):
                 return False
-            self._next += 1
-        return True
+            if number == self._next and await self._is_final(epoch):
+                self._next += 1
+        return self._next > last
+
+    async def _is_final(self, epoch: EpochState) -> bool:
+        """Whether the finalized block has the epoch closed as the newest one has it."""
+        block = self._status.finalized
+        try:
+            known = await self._registry.epoch(epoch.epoch, block) if block is not None else None
+        except AuthnetError:  # the contract is younger, or the block is pruned
+            return False
+        return known is not None and known.status is epoch.status
 
     async def _settle(self, epoch: EpochState, *, is_last: bool) -> bool:
         """Whether nothing more can be done about this epoch."""

@@ -26,7 +26,8 @@ from authnet_core.protocol.committee import Committee
 from authnet_runtime.retained import all_retained
 from authnet_runtime.rpc_once import call_once
 from localnet import places as layout
-from localnet.demo_handover import others_take_over
+from localnet.demo_crowd import crowd_arrives
+from localnet.demo_handover import others_take_over, who_leaves
 from localnet.discovery import ask_chain
 from localnet.narrator import Narrator
 from localnet.places import Places
@@ -34,8 +35,6 @@ from localnet.places import Places
 VERIFIER = "mock-google"
 POOL = {"rows": 64, "pool_low": 600, "pool_high": 600, "serve_delay_ms": 10_000}
 """Genesis parameters of a new demo network: small enough for the story to drain the pool."""
-CROWD_AT_ONCE = 60
-CROWD_LIMIT = 400
 TORUSJS = Path(__file__).resolve().parent.parent / "tests" / "torusjs"
 
 
@@ -169,31 +168,6 @@ def answering(done: LoginOutcome) -> str:
     return f"nodes {', '.join(str(node.index) for node in done.nodes if node.ok)}"
 
 
-async def crowd_arrives(demo: Demo) -> None:
-    """So many new users that the pool falls below its low mark and the nodes make new keys, one short."""
-    pool = demo.status()["pool"]
-    count = pool["free"] - pool["low"] + 10
-    if not 0 < count <= CROWD_LIMIT:
-        return
-    demo.say.chapter(f"{count} people are looked up at once. The pool runs low; the remaining nodes make new keys.")
-    begun = time.monotonic()
-    limit = anyio.CapacityLimiter(CROWD_AT_ONCE)
-    seen: set[str] = set()
-
-    async def one(name: str) -> None:
-        async with limit:
-            seen.add((await demo.client.resolve(VERIFIER, name)).address)
-
-    async with anyio.create_task_group() as group:
-        for number in range(count):
-            group.start_soon(one, f"guest-{number}-{int(time.time())}@example.com")
-    demo.say.check(len(seen) == count, f"{count} people, {count} addresses")
-    demo.say.row("a crowd", f"{count} new addresses, {count / (time.monotonic() - begun):.0f} a second", begun)
-    begun = time.monotonic()
-    found = await demo.until("pool", lambda s: s["pool"]["free"] >= s["pool"]["low"], 90)
-    demo.say.row(f"new keys without node {demo.nodes[-1]}", f"{found['pool']['free']} free", begun)
-
-
 async def only_k_are_left(demo: Demo, bob: str, found: Resolution) -> None:
     size = demo.size
     down = demo.nodes[size.k : -1]
@@ -282,7 +256,7 @@ def main() -> int:
         say.failed(f"{error.code}: {error.message}")
         return 1
     say.table(time.monotonic() - begun)
-    say.epilogue()
+    say.epilogue(who_leaves(places))
     return subprocess.run(up_command(places.dir), check=False).returncode
 
 

@@ -12,7 +12,7 @@ import anyio.to_thread
 from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.rpc_once import call_once
 from localnet.discovery import ask_chain
-from localnet.places import Places
+from localnet.places import Places, load
 from localnet.selftest import open_sampled
 
 if TYPE_CHECKING:
@@ -103,6 +103,31 @@ def _look(places: Places, epoch: int) -> str | None:
     except AuthnetError:
         return "the registry's owner announces the next committee"
     return f"{handover['phase']}: {handover['keys_done']} of {handover['keys']} keys moved"
+
+
+def who_leaves(places: Places) -> str:
+    """One sentence about nodes of former committees that still run; empty when there are none."""
+    places = load(places.dir) or places
+    parting: dict[int, float] = {}
+    for epoch in (1, *places.committees):
+        try:
+            view = ask_chain(places, f"/epoch/{epoch}")
+        except AuthnetError:
+            continue
+        if view["status"] == "retired":
+            left_s = max(0.0, view["grace_ends_ms"] / 1000 - time.time())
+            running = [node for node in places.committee(epoch) if node not in places.retired]
+            parting |= {node: max(left_s, parting.get(node, 0.0)) for node in running}
+        elif view["status"] in ("serving", "next"):
+            parting = {node: s for node, s in parting.items() if node not in places.committee(epoch)}
+    if not parting:
+        return ""
+    nodes = ", ".join(map(str, sorted(parting)))
+    return (
+        f"Nodes {nodes} have left the committee and still run: for {max(parting.values()):.0f} s more they answer for "
+        f"tokens issued before.\nThen they erase their shares and are stopped; nobody has to do anything. "
+        f"See it: authnet epoch status --dir {places.dir}"
+    )
 
 
 async def others_take_over(demo: Demo, bob: str, found: Resolution) -> None:

@@ -42,12 +42,14 @@ def serving(places: Places) -> dict[str, Any]:
 
 def network_json(places: Places) -> dict[str, Any]:
     """The SDK's trust root; empty strings for what does not exist yet."""
-    genesis = next((p for i in places.indexes if (p := places.node_dir(i) / "genesis.json").exists()), None)
+    path = next((p for i in places.indexes if (p := places.node_dir(i) / "genesis.json").exists()), None)
+    genesis = path.read_bytes() if path else b""
     registry = places.registry() if places.registry_file.exists() else {}
     return {
         "network_id": places.network_id,
-        "chain_id": f"{places.network_id}-1",
-        "genesis_hash": hashlib.sha256(genesis.read_bytes()).hexdigest() if genesis else "",
+        # The first chain's, unless the network went on from an export (`authnet chain import`).
+        "chain_id": json.loads(genesis)["chain_id"] if genesis else f"{places.network_id}-1",
+        "genesis_hash": hashlib.sha256(genesis).hexdigest() if genesis else "",
         "registry": registry.get("address", ""),
         "eth_rpc": places.eth_rpc,
         "eth_chain_id": registry.get("chain_id", 0),

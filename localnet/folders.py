@@ -13,6 +13,7 @@ from authnet_runtime.node_folder import NodeSettings
 from localnet import deploy, ethereum
 from localnet.places import Places
 
+MOVED = ("genesis.json", "genesis.export")
 SHARED_BINARY = Path(__file__).resolve().parent.parent / ".cache" / "bin" / "cometbft"
 
 
@@ -40,8 +41,8 @@ def settings(places: Places, index: int, extra: str = "", epoch: int = 1) -> Nod
         endpoint=f"http://127.0.0.1:{ports.api}",
         comet=f"127.0.0.1:{ports.comet}",
         metrics=f"127.0.0.1:{ports.metrics}",
-        p2p_announce=f"127.0.0.1:{ports.p2p_proxy}" if places.is_proxied(index) else "",
-        comet_announce=f"127.0.0.1:{ports.comet_proxy}" if places.is_proxied(index) else "",
+        p2p_announce=f"127.0.0.1:{ports.p2p_proxy}" if places.proxied else "",
+        comet_announce=f"127.0.0.1:{ports.comet_proxy}" if places.proxied else "",
         binary=comet_binary(),
         epoch=epoch,
         extra=extra,
@@ -60,9 +61,22 @@ def make_all(places: Places, extra: str = "") -> None:
 
 
 def make_later(places: Places, indexes: Sequence[int], epoch: int) -> None:
-    """Folders of nodes that come with a later epoch; they derive the genesis from the same parameters as node 1."""
+    """Folders of nodes that come with a later epoch; they derive the genesis from the same parameters as node 1.
+
+    Where the chain went on from an export, nothing on Ethereum says so: they are given what it began with.
+    """
     params = places.node_dir(1) / "genesis_params.json"
+    given = [*([params] if params.exists() else []), *_moved_genesis(places)]
     for index in indexes:
         node_folder.create(places.node_dir(index), settings(places, index, epoch=epoch))
-        if params.exists():
-            shutil.copy(params, places.node_dir(index))
+        for path in given:
+            shutil.copy(path, places.node_dir(index))
+
+
+def _moved_genesis(places: Places) -> list[Path]:
+    """genesis.json and genesis.export of a running node, if it has both."""
+    for index in places.indexes:
+        found = [places.node_dir(index) / name for name in MOVED]
+        if all(path.exists() for path in found):
+            return found
+    return []

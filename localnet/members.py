@@ -67,7 +67,7 @@ class Members:
         argv = [sys.executable, "-P", "-m", "authnet.supervisor", str(folder / "node.toml")]
         for setting in env or []:
             argv += ["--env", setting]
-        member.programs = stand_ins(self._places, index) | (programs or {})
+        member.programs = stand_ins(self._places) | (programs or {})
         for process, program in member.programs.items():
             argv += ["--program", f"{process}={program}"]
         read_end, member.pipe = os.pipe()
@@ -185,9 +185,9 @@ class Members:
         member.pipe, member.process = -1, None
 
 
-def stand_ins(places: Places, index: int) -> dict[str, str]:
+def stand_ins(places: Places) -> dict[str, str]:
     """The keeper of a proxied network dials from an address that names its node; see the launcher."""
-    return {"p2p_dkg": shlex.quote(str(LAUNCHER))} if places.is_proxied(index) else {}
+    return {"p2p_dkg": shlex.quote(str(LAUNCHER))} if places.proxied else {}
 
 
 def read_processes(path: Path) -> list[dict[str, Any]]:

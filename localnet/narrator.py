@@ -70,8 +70,11 @@ class Narrator:
             table.add_row(row.what, row.result, _time(row.seconds))
         self._out.print(table)
 
-    def epilogue(self) -> None:
+    def epilogue(self, leaving: str) -> None:
+        """`leaving`: about nodes that will soon be gone, empty if there are none."""
         self._out.print("\nThe network stays up. End it: make down")
+        if leaving:
+            self._out.print(leaving, markup=False)
 
     def _clear(self) -> None:
         if self._ticked:

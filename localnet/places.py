@@ -36,7 +36,7 @@ class Places:
     base_port: int
     network_id: str
     proxied: bool = False
-    """Whether nodes reach each other through proxies, which chaos can cut and slow down. The first nodes only."""
+    """Whether nodes reach each other through proxies, which chaos can cut and slow down."""
     committees: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Epoch of the registry -> its nodes in party order, for each epoch after the first; the daemon adds to it."""
     retired: set[int] = field(default_factory=set)
@@ -68,10 +68,6 @@ class Places:
         """An epoch's nodes in party order; party j is at j - 1."""
         return tuple(range(1, self.nodes + 1)) if epoch == 1 else self.committees.get(epoch, ())
 
-    def is_proxied(self, index: int) -> bool:
-        """Whether others reach this node through a proxy."""
-        return self.proxied and index <= self.nodes
-
     def ports(self, index: int) -> NodePorts:
         first = self.base_port + 10 * index
         return NodePorts(first, first + 1, first + 2, first + 3, first + 4, first + 5)
@@ -87,7 +83,7 @@ class Places:
             p = self.ports(index)
             used |= {p.api: f"node {index} api", p.p2p: f"node {index} libp2p"}
             used |= {p.comet: f"node {index} CometBFT", p.metrics: f"node {index} metrics"}
-            if self.is_proxied(index):
+            if self.proxied:
                 used |= {p.p2p_proxy: f"node {index} libp2p proxy", p.comet_proxy: f"node {index} CometBFT proxy"}
         return used
 

@@ -111,16 +111,15 @@ class RegistryAdmin:
     ) -> None:
         """Announce `epoch` and allow its operators at once; it starts when they have all registered.
 
-        Raises REGISTRY_REFUSED if the next number is another one.
+        Raises REGISTRY_REFUSED if the next number is another one, or with the contract's error; then nothing was sent.
         """
         last = await registry.last_epoch()
         if last + 1 != epoch:
             raise AuthnetError(Code.REGISTRY_REFUSED, f"the registry's next epoch is {last + 1}, not {epoch}")
-        calls = [
-            registry.call("announceEpoch", committee.n, committee.k, committee.t, notice_s, True),
-            registry.call("allowOperators", epoch, operators),
-        ]
-        sent = [(call.name, await self._sender.send(call, GAS)) for call in calls]
+        # The first is estimated, so that a refusal names its reason; the second can not be before the first is mined.
+        announce = registry.call("announceEpoch", committee.n, committee.k, committee.t, notice_s, True)
+        allow = registry.call("allowOperators", epoch, operators)
+        sent = [(call.name, await self._sender.send(call, gas)) for call, gas in ((announce, 0), (allow, GAS))]
         for what, transaction in sent:
             await self._sender.wait(what, transaction)
 

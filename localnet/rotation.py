@@ -15,6 +15,7 @@ from typing import Any
 from authnet_core.crypto.hashing import keccak256
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.committee import SUPPORTED_SIZES
+from authnet_runtime.rpc_once import call_once
 from localnet import ethereum, folders, lifecycle
 from localnet.discovery import ask_chain
 from localnet.members import Members
@@ -22,7 +23,7 @@ from localnet.places import PORT_CEILING, Places
 
 LAST_EPOCH = "0x" + keccak256(b"lastEpoch()").hex()[:8]
 ANNOUNCE_LIMIT_S = 90.0
-LINGER_S = 10.0
+LINGER_S = 20.0
 """Nodes of an epoch that was called off erase what they had; then they are stopped."""
 
 
@@ -154,6 +155,8 @@ class Rotations:
         folders.make_later(places, plan.fresh, plan.epoch)
         places.committees[plan.epoch] = plan.nodes
         places.save()
+        if places.proxied:
+            call_once(places.links_sock, "welcome", {}, timeout=10.0)
 
     def _announce(self, plan: Plan, notice_s: int) -> None:
         try:

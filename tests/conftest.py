@@ -11,12 +11,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 NETWORKS = {
-    "crashes": ("tests/e2e/test_fork.py", "tests/e2e/test_keeper_crashes.py", "tests/e2e/test_genesis.py"),
+    "moving": ("tests/e2e/test_fork.py", "tests/e2e/test_keeper_crashes.py", "tests/e2e/test_rotation.py"),
     "small": (
         "tests/e2e/test_absence.py",
         "tests/e2e/test_coalition.py",
         "tests/e2e/test_leak.py",
         "tests/e2e/test_soak.py",
+        "tests/e2e/test_genesis.py",
     ),
     "shipped": (
         "tests/e2e/test_abuse.py",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from abci_app.reshare.blame import case_of, complain_of, convict, judge, malformed
+from abci_app.reshare.blame import convict, judge, kept_case, malformed
 from abci_app.reshare.reshares import (
     ACK,
     FINAL,
@@ -30,6 +30,7 @@ from abci_app.state.bits import bit
 from abci_app.state.state import State
 from authnet_core.errors import Code, Rejected
 from authnet_core.wire.authnet_pb2 import ReshareComplain
+from authnet_core.wire.reshare_blame import complain_of
 
 
 def check(state: State, tx: Tx) -> None:
@@ -71,4 +72,4 @@ def apply(state: State, tx: Tx) -> tuple[bytes, list[Event]]:
     put(state, reshare)
     state.complaints[reshare.to_epoch, member] += 1
     charge(state, reshare.to_epoch, member, complaints=1)
-    return b"", convict(state, reshare, found, case_of(state, reshare, message.dealer), tx.raw)
+    return b"", convict(state, reshare, found, kept_case(state, reshare, message.dealer), tx.raw)

@@ -23,6 +23,8 @@ def check(state: State, tx: Tx) -> None:
         raise Rejected(Code.NOT_A_DEALER, "the dealer is not in D")
     if reshare.tests[dealer - 1]:
         raise Rejected(Code.ALREADY_DONE, "one RTEST per dealer and resharing, ever")
+    if message.gamma_seed != reshare.gamma_seed:
+        raise Rejected(Code.MALFORMED, "an answer to another challenge than the chain's")
     require_scalars(message.u, new_committee(reshare).k)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from abci_app.handover.readiness import get_next_counter
-from abci_app.reshare.blame import reason_of
+from abci_app.reshare.blame import case_of as reshare_case_of
 from abci_app.sessions.complaints import case_of
 from abci_app.sessions.flow import expected_count
 from abci_app.sessions.pool import compute_reserve, get_pool
@@ -17,7 +17,7 @@ from abci_app.state.bits import parties
 from abci_app.state.state import Reader
 from abci_app.state.store import Snapshot
 from authnet_core.protocol import views as v
-from authnet_core.wire import blame
+from authnet_core.wire import blame, reshare_blame
 
 
 def status_view(snapshot: Snapshot, genesis: r.Genesis) -> v.StatusView:
@@ -116,9 +116,14 @@ def _verdict(case: blame.Case) -> blame.Verdict:
     return blame.judge_case(case)
 
 
+_reshare_verdict = lru_cache(maxsize=64)(reshare_blame.judge_case)
+
+
 def blame_view(state: Reader, record: r.Blame, with_evidence: bool) -> v.BlameView:
     if record.reshare:
-        return _blame_view(record, reason_of(state, record), None)
+        moved = reshare_case_of(state, record)
+        found = _reshare_verdict(moved)
+        return _blame_view(record, found.reason, reshare_blame.to_json(moved, found) if with_evidence else None)
     case = case_of(state, record)
     verdict = _verdict(case)
     return _blame_view(record, verdict.reason, blame.to_json(case, verdict) if with_evidence else None)

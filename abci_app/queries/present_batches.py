@@ -55,6 +55,7 @@ def reshare_view(reshare: b.Reshare, height: int) -> v.ReshareView:
         sums={member: said.hex() for member, said in enumerate(reshare.sums, start=1) if said},
         complaints=complaints,
         candidates=reshare.candidates,
+        blamed=reshare.blamed,
         q=reshare.q,
         readies=dict.fromkeys(parties(reshare.readies), digest),
         hash=digest,

@@ -104,12 +104,12 @@ def _find_followed(state: State, current: r.Epoch, number: int) -> int:
     """Which epoch a record that names `number` before it really follows, where registry and chain went apart.
 
     The chain may have given up what the registry still has in line; and the registry may have called off an epoch
-    when it was too late, so that what comes next there names one before it.
+    when it was too late, and those before it too, so that what comes next there names one that was in charge once.
     """
     while number > current.epoch and _is_given_up(state, number):
         number = state.need(tables.epoch(number)).previous
     known = current
-    while known.called_off and number < known.epoch:
+    while current.called_off and known.previous and number < known.epoch:
         known = state.need(tables.epoch(known.previous))
     return current.epoch if number == known.epoch else number
 

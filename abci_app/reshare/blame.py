@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from abci_app.reshare.reshares import params_of, params_of_case
+from abci_app.reshare.reshares import params_of, params_of_case, tested_dealers
 from abci_app.rules.events import Event, event
 from abci_app.sessions.dealers import get_convicts
 from abci_app.state import batch_records as b
@@ -17,24 +17,10 @@ from abci_app.state import tables
 from abci_app.state.bits import bit
 from abci_app.state.state import Reader, State, decode, encode
 from authnet_core.protocol.reshare import complaint, messages
-from authnet_core.wire.authnet_pb2 import ReshareComplain
+from authnet_core.wire.reshare_blame import Case
 from authnet_core.wire.tx import decode_signed
 
-LIAR = "the constant of its answer is off the polynomial on which k + t dealers and the public keys agree"
 _judge = lru_cache(maxsize=64)(complaint.judge)
-
-
-def complain_of(message: ReshareComplain) -> messages.ReshareComplain:
-    """The protocol's form of an RCOMPLAIN transaction."""
-    return messages.ReshareComplain(
-        rid=message.rid,
-        dealer=message.dealer,
-        shared=message.shared,
-        dleq=message.dleq,
-        ciphertext=message.ciphertext,
-        leaves=tuple(message.leaves),
-        deal_hash=message.deal_hash,
-    )
 
 
 def _dealt(reshare: b.Reshare, dealer: int) -> tuple[messages.ReshareDeal, messages.ReshareTest]:
@@ -43,7 +29,7 @@ def _dealt(reshare: b.Reshare, dealer: int) -> tuple[messages.ReshareDeal, messa
         raise LookupError("a complaint about a dealer without an RDEAL was let in")
     return (
         messages.ReshareDeal(reshare.rid, deal.e, deal.pok, deal.root),
-        messages.ReshareTest(reshare.rid, reshare.tests[dealer - 1]),
+        messages.ReshareTest(reshare.rid, reshare.tests[dealer - 1], reshare.gamma_seed),
     )
 
 
@@ -65,18 +51,16 @@ def judge(
     return _judge(params_of(state, reshare), deal, reshare.gamma_seed, test, complainer, complain)
 
 
-def case_of(state: State, reshare: b.Reshare, *dealers: int) -> b.ReshareCase:
-    """What the convicted signed, and the parameters that it is judged under."""
+def kept_case(state: State, reshare: b.Reshare, *dealers: int) -> b.ReshareCase:
+    """What these dealers answered, and the parameters that a conviction is judged under."""
     signed = state.need(tables.reshare_signed(reshare.rid))
     return b.ReshareCase(
         from_epoch=reshare.from_epoch,
         to_epoch=reshare.to_epoch,
         first_index=reshare.first_index,
         count=reshare.count,
-        root=reshare.root,
         mask_index=reshare.mask_index,
         attempt=reshare.attempt,
-        gamma_seed=reshare.gamma_seed,
         tests=tuple(signed.tests[dealer - 1] for dealer in dealers),
     )
 
@@ -90,13 +74,12 @@ def convict(state: State, reshare: b.Reshare, found: r.Complaint, case: b.Reshar
 
 
 def convict_liars(state: State, reshare: b.Reshare) -> list[Event]:
-    """Dealers off the polynomial of constants on which k + t agree. What all of D answered shows it."""
+    """Dealers off the polynomial of constants on which k + t agree. What those answered shows it."""
     events = []
-    answered = tuple(dealer for dealer in reshare.dealers if reshare.tests[dealer - 1])
+    right = [dealer for dealer in tested_dealers(reshare) if dealer not in reshare.blamed]
     for dealer in reshare.blamed:
-        case = replace(case_of(state, reshare, *answered), total=reshare.total)
-        deal = state.need(tables.reshare_signed(reshare.rid)).deals[dealer - 1]
-        events += _record(state, reshare, reshare.from_epoch, dealer, 0, deal, b"", case)
+        case = kept_case(state, reshare, *sorted((dealer, *right)))
+        events += _record(state, reshare, reshare.from_epoch, dealer, 0, b"", b"", case)
     return events
 
 
@@ -140,24 +123,16 @@ def _record(
     return [event("blame", number=number, epoch=epoch, convict=convict, accuser=accuser, sid=reshare.rid.hex())]
 
 
-def reason_of(state: Reader, record: r.Blame) -> str:
-    """Why a conviction in a resharing was made; judged again, so that no text is under the app hash."""
-    if not record.complain:
-        return LIAR
+def _identities(state: Reader, number: int) -> tuple[bytes, ...]:
+    epoch = state.get(tables.epoch(number))
+    return tuple(member.identity for member in epoch.members) if epoch is not None else ()
+
+
+def case_of(state: Reader, record: r.Blame) -> Case:
+    """What a conviction in a resharing can be judged again from."""
     case = decode(record.reshare, b.ReshareCase)
-    is_dealer = record.epoch == case.from_epoch
-    dealer, complainer = (record.convict, record.accuser) if is_dealer else (record.accuser, record.convict)
-    deal, test = (decode_signed(raw)[1] for raw in (record.deal, case.tests[0]))
-    complain = complain_of(decode_signed(record.complain)[1].rcomplain)
-    message = deal.rdeal
-    judgement = _judge(
-        params_of_case(state, record, case, deal.chain_id),
-        messages.ReshareDeal(message.rid, message.e, message.pok, message.root),
-        case.gamma_seed,
-        messages.ReshareTest(message.rid, tuple(test.rtest.u)),
-        complainer,
-        complain,
-    )
-    if judgement.convict_is_dealer != is_dealer or complain.dealer != dealer:
-        raise ValueError(f"conviction {record.number} does not follow from its evidence")
-    return judgement.reason
+    # A chain that began from another one's state keeps the other's convictions: what was signed names its chain.
+    chain_id = decode_signed(case.tests[0])[1].chain_id
+    old, new = (_identities(state, number) for number in (case.from_epoch, case.to_epoch))
+    params = params_of_case(state, record, case, chain_id)
+    return Case(params, old, new, record.convict, record.deal, case.tests, record.complain)

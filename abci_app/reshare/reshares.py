@@ -94,16 +94,16 @@ def tested_dealers(reshare: b.Reshare) -> tuple[int, ...]:
 
 def params_of(state: Reader, reshare: b.Reshare) -> ReshareParams:
     """The resharing's parameters as the protocol has them."""
-    return _params_of(state, reshare, reshare, "")
+    return _params_of(state, reshare, reshare, reshare.root, "")
 
 
 def params_of_case(state: Reader, blame: r.Blame, case: b.ReshareCase, chain_id: str) -> ReshareParams:
-    """The same from what a conviction keeps, on the chain where it was made."""
-    return _params_of(state, blame, case, chain_id)
+    """The same from what a conviction keeps, on the chain where it was made; without the keys' root."""
+    return _params_of(state, blame, case, b"", chain_id)
 
 
 def _params_of(
-    state: Reader, what: b.Reshare | r.Blame, which: b.Reshare | b.ReshareCase, chain_id: str
+    state: Reader, what: b.Reshare | r.Blame, which: b.Reshare | b.ReshareCase, root: bytes, chain_id: str
 ) -> ReshareParams:
     genesis = state.get(tables.GENESIS)
     old, new = (state.get(tables.epoch(number)) for number in (which.from_epoch, which.to_epoch))
@@ -120,7 +120,7 @@ def _params_of(
         curve=what.curve,
         first_index=which.first_index,
         count=which.count,
-        root=which.root,
+        root=root,
         mask_index=which.mask_index,
         attempt=which.attempt,
         counter=what.counter,

@@ -15,6 +15,7 @@ from authnet_core.crypto.secp256k1 import is_point
 from authnet_core.errors import ConfigError
 from authnet_core.json_text import NOT_JSON
 from authnet_core.protocol.dkg.params import MAX_ROWS
+from authnet_core.protocol.receipts import MIN_SERVE_DELAY_MS
 
 _COUNT = (1, 1_000_000)
 _PERCENT = (0, 100)
@@ -79,7 +80,7 @@ def _parse_observers(texts: Sequence[str]) -> tuple[bytes, ...]:
     return tuple(observers)
 
 
-def _parse_params(overrides: dict[str, int]) -> r.Params:
+def _parse_params(overrides: dict[str, int], *, dev: bool) -> r.Params:
     known = msgspec.structs.asdict(r.Params())
     for name, number in overrides.items():
         if name not in known:
@@ -92,6 +93,8 @@ def _parse_params(overrides: dict[str, int]) -> r.Params:
         raise ConfigError("genesis.app_state.params.pool_low: must not be above pool_high")
     if params.t_q_ms > params.t_max_ms:
         raise ConfigError("genesis.app_state.params.t_q_ms: must not be above t_max_ms")
+    if not dev and params.serve_delay_ms < MIN_SERVE_DELAY_MS:
+        raise ConfigError(f"genesis.app_state.params.serve_delay_ms: must be {MIN_SERVE_DELAY_MS} or more")
     return params
 
 
@@ -113,7 +116,7 @@ def apply_genesis(state: State, chain_id: str, app_state: AppState, validators: 
         observers=observers,
     )
     state.put(tables.GENESIS, genesis)
-    state.put(tables.PARAMS, _parse_params(app_state.params))
+    state.put(tables.PARAMS, _parse_params(app_state.params, dev=app_state.dev))
     state.put(tables.VALIDATORS, validators)
     state.put(tables.KEYGEN, r.Keygen(next_counter=0))
     state.put(tables.INDICES, r.Indices())

@@ -104,14 +104,10 @@ class ReshareCase(Record, frozen=True):
     to_epoch: int
     first_index: int
     count: int
-    root: bytes
     mask_index: int
     attempt: int
-    gamma_seed: bytes
     tests: tuple[bytes, ...]
-    """Signed RTESTs: the dealer's, or for a wrong constant those of all dealers."""
-    total: bytes = b""
-    """M, for a wrong constant."""
+    """Signed RTESTs: the dealer's, and for a wrong constant those of all dealers that agree."""
 
 
 class Moving(Record, frozen=True):

@@ -1,4 +1,4 @@
-"""`authnet blame ...`: who the chain convicted in key generation, and whether evidence of it holds."""
+"""`authnet blame ...`: who the chain convicted in key generations and resharings, and whether evidence of it holds."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ def show(
             return
         view = ask_chain(found, f"/blame/{number}")
         if out_file is not None:
-            if view["evidence"] is None:
-                raise AuthnetError(Code.EVIDENCE_INVALID, "a conviction in a resharing is proven by the chain alone")
             _write(out_file, view["evidence"])
             out.note(f"evidence written to {out_file}; check it anywhere: authnet blame verify {out_file}")
         if out.json:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from string import hexdigits
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ import typer
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, local_network, node_run
 from authnet.output import SCHEMA, Output, reporting
 from authnet_core.errors import AuthnetError, Code, ConfigError
-from authnet_core.protocol.committee import Committee
+from authnet_core.protocol.committee import SUPPORTED_SIZES, Committee
 from authnet_runtime.rpc_once import call_once, query_once
 from localnet.discovery import ask_chain
 
@@ -79,6 +80,7 @@ def announce(
     with reporting(Output(json)) as out:
         if bool(operators) == refresh:
             raise ConfigError("--operator: name the operators of the next committee, or say --refresh")
+        _check_operators(operators or [])
         owner = _Owner.of(rpc, registry, key, dir)
         epoch, members = asyncio.run(owner.announce(operators or [], notice_s))
         answer = {"schema": SCHEMA, "epoch": epoch, "n": len(members), "operators": members, "notice_s": notice_s}
@@ -114,7 +116,7 @@ def reject(
     """As a present member: do not hand over to this committee. More than t members end the hand-over."""
     with reporting(Output(json)) as out:
         run = node.resolve().parent / "run" if node is not None else node_run(dir, index)
-        handover = query_once(run / "read.sock", "/handover")
+        handover = _handover(run)
         if handover["committee"]["epoch"] != epoch:
             other = handover["committee"]["epoch"]
             raise AuthnetError(Code.NO_HANDOVER, f"epoch {other} is taking over, not {epoch}")
@@ -122,6 +124,29 @@ def reject(
         sent = call_once(run / "ops.sock", "reject", {"epoch": epoch, "record_hash": record}, timeout=REJECT_S)
         answer = {"schema": SCHEMA, "epoch": epoch, "record_hash": record, **sent}
         _say(out, answer, f"this node rejects epoch {epoch}; `epoch status` shows who else does")
+
+
+def _check_operators(operators: list[str]) -> None:
+    """Raise ConfigError for what could never become a committee: an announced epoch's number is used up."""
+    for operator in operators:
+        digits = operator.removeprefix("0x")
+        if len(digits) != 40 or operator == digits or not set(digits) <= set(hexdigits):
+            raise ConfigError(f"--operator: {operator} is no Ethereum address (0x and 40 hex digits)")
+    if len({operator.lower() for operator in operators}) != len(operators):
+        raise ConfigError("--operator: one address stands there twice")
+    if operators and len(operators) not in SUPPORTED_SIZES:
+        sizes = ", ".join(map(str, SUPPORTED_SIZES))
+        raise ConfigError(f"--operator: a committee has {sizes} members, not {len(operators)}")
+
+
+def _handover(run: Path) -> Any:
+    """The hand-over under way, as the node sees it. Raises NO_HANDOVER."""
+    try:
+        return query_once(run / "read.sock", "/handover")
+    except AuthnetError as absent:
+        if absent.code is not Code.NOT_FOUND:
+            raise
+        raise AuthnetError(Code.NO_HANDOVER, "no hand-over is under way: there is nothing to reject") from None
 
 
 def _phase(epoch: int, folder: Path, node: Path | None) -> str:
@@ -156,7 +181,7 @@ class _Owner:
         return _Owner(rpc, registry, raw)
 
     async def announce(self, operators: list[str], notice_s: int) -> tuple[int, list[str]]:
-        """Open the next epoch; without operators for the members of the newest one that was kept."""
+        """Open the next epoch; without operators for the members of the one that serves."""
         from authnet_runtime.ethereum import Ethereum
         from authnet_runtime.registry import Registry
         from localnet.registry_admin import RegistryAdmin
@@ -180,14 +205,22 @@ class _Owner:
 
 
 async def _present(registry: Any) -> list[str]:
-    """Operators of the newest started epoch, in party order."""
+    """Operators of the committee that serves, in party order.
+
+    The registry does not know which one that is: an epoch that members rejected, or that timed out, stays started
+    there until its owner calls it off. So members are asked, and k of them believed about their own committee.
+    """
     from authnet_runtime.registry_state import EpochStatus
+    from authnet_runtime.trust import count_serving
 
     for number in range(await registry.last_epoch(), 0, -1):
         epoch = await registry.epoch(number)
-        if epoch is not None and epoch.status is EpochStatus.STARTED:
+        if epoch is None or epoch.status is not EpochStatus.STARTED:
+            continue
+        if await count_serving([member.endpoint for member in epoch.members], number) >= epoch.k:
             return [member.operator for member in epoch.members]
-    raise AuthnetError(Code.EPOCH_NOT_STARTED, "the registry has no started epoch to refresh")
+    text = "no committee of the registry says that it serves; name the members: --operator"
+    raise AuthnetError(Code.UNAVAILABLE, text)
 
 
 def _say(out: Output, answer: dict[str, Any], text: str) -> None:

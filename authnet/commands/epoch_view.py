@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,7 +11,8 @@ import msgspec
 from authnet.output import SCHEMA, Output, printable
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.handover import eta_ms, holdups, matrix
-from authnet_core.protocol.views import EncKeysView, EpochView, HandoverView, ResharesView, ReshareView
+from authnet_core.protocol.views import BatchView, EncKeysView, EpochView, HandoverView, ResharesView, ReshareView
+from authnet_runtime.retained import RETAINED_PAGE
 
 Ask = Callable[[str], Any]
 T = TypeVar("T")
@@ -35,9 +37,18 @@ def look(ask: Ask, samples: list[tuple[int, int]]) -> dict[str, Any]:
         "serving": serving.epoch if serving else 0,
         "n": current.n if current else 0,
         "former": _former(ask, current),
+        "short": _short(ask, current) if current else [],
         "handover": _handover(ask, handover, current, chain["time_ms"], samples) if handover and current else None,
         "ended": ends,
     }
+
+
+def _short(ask: Ask, current: EpochView) -> list[dict[str, Any]]:
+    """Members in charge that lack batches which they could hold: how many of the first `RETAINED_PAGE` of them."""
+    batches = _read(ask, f"/reshares/retained/0/{RETAINED_PAGE}", list[BatchView]) or []
+    seats = range(1, current.n + 1)
+    lacks = Counter(j for b in batches if b.epoch == current.epoch for j in seats if j not in b.holders)
+    return [{"index": j, "batches": count} for j, count in sorted(lacks.items())]
 
 
 def _former(ask: Ask, current: EpochView | None) -> list[dict[str, Any]]:
@@ -56,7 +67,8 @@ def _former(ask: Ask, current: EpochView | None) -> list[dict[str, Any]]:
 def _handover(
     ask: Ask, handover: HandoverView, current: EpochView, time_ms: int, samples: list[tuple[int, int]]
 ) -> dict[str, Any]:
-    found = _read(ask, "/reshares", ResharesView)
+    found, posted = _read(ask, "/reshares", ResharesView), _posted(ask, handover)
+    waiting = [m for m, count in posted.items() if count]
     reshares = found.open if found else ()
     samples.append((time_ms, handover.keys_done))
     del samples[:-MAX_SAMPLES]
@@ -78,9 +90,9 @@ def _handover(
         "keys_done": handover.keys_done,
         "keys_s": _pace(samples),
         "eta_ms": eta_ms(handover, samples),
-        "nodes": _nodes(ask, handover),
+        "nodes": _nodes(handover, posted),
         "held_up_by": [
-            {"side": h.side, "index": h.index, "what": h.what} for h in holdups(handover, reshares, current.n)
+            {"side": h.side, "index": h.index, "what": h.what} for h in holdups(handover, reshares, current.n, waiting)
         ],
         "reshares": [_reshare(view, current.n, handover.committee.n) for view in reshares],
     }
@@ -91,17 +103,21 @@ def _pace(samples: list[tuple[int, int]]) -> float | None:
     return round((done - before) * 1000 / (now - then), 1) if now > then else None
 
 
-def _nodes(ask: Ask, handover: HandoverView) -> list[dict[str, Any]]:
+def _posted(ask: Ask, handover: HandoverView) -> dict[int, int]:
+    """Next member -> encryption keys that wait."""
+    keys = _read(ask, f"/enckeys/{handover.committee.epoch}", EncKeysView)
+    return {m.index: max(0, m.last - m.first + 1) for m in keys.members} if keys else {}
+
+
+def _nodes(handover: HandoverView, posted: dict[int, int]) -> list[dict[str, Any]]:
     """Each incoming member: whether its chain is up and whether it has posted encryption keys."""
     ready = {node.index: node.height for node in handover.ready_nodes}
-    keys = _read(ask, f"/enckeys/{handover.committee.epoch}", EncKeysView)
-    posted = {m.index: m.last - m.first + 1 for m in keys.members} if keys else {}
     return [
         {
             "index": member.index,
             "endpoint": member.endpoint,
             "ready_height": ready.get(member.index, 0),
-            "enckeys": max(0, posted.get(member.index, 0)),
+            "enckeys": posted.get(member.index, 0),
         }
         for member in handover.committee.members
     ]
@@ -144,6 +160,8 @@ def show(out: Output, found: dict[str, Any]) -> None:
         missing = [j for j in range(1, former["n"] + 1) if j not in former["erased"]]
         when = _in(former["grace_ends_ms"] - now)
         fields[f"epoch {former['epoch']}"] = f"its shares are to be erased {when}; not yet done: {_list(missing)}"
+    if found["short"]:
+        fields["short"] = ", ".join(f"party {s['index']} lacks {s['batches']} batches" for s in found["short"])
     if handover is None:
         last = found["ended"][0] if found["ended"] else None
         fields["hand-over"] = f"none; the last one: epoch {last['epoch']} {last['outcome']}" if last else "none"
@@ -177,7 +195,8 @@ def _handover_fields(handover: dict[str, Any], now: int) -> dict[str, str]:
         fields["pace"] = pace + left
     held = [f"{h['side']} node {h['index']} ({h['what']})" for h in handover["held_up_by"]]
     more = f" and {len(held) - HOLDUPS_SHOWN} more" if len(held) > HOLDUPS_SHOWN else ""
-    fields["waiting for"] = (", ".join(held[:HOLDUPS_SHOWN]) + more) or "the next block"
+    idle = "the end of the notice" if handover["phase"] == "announced" else "the next block"
+    fields["waiting for"] = (", ".join(held[:HOLDUPS_SHOWN]) + more) or idle
     return fields
 
 

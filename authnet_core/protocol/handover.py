@@ -5,7 +5,7 @@ For operators: `authnet epoch status`, the epoch manager's status. Nothing decid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from authnet_core.protocol.views import HandoverView, ReshareView
@@ -54,11 +54,11 @@ def members(bitmap: int) -> set[int]:
 
 def matrix(view: ReshareView, old_n: int, new_n: int) -> list[list[Cell]]:
     """Row j - 1 for old dealer j, column m - 1 for new receiver m."""
-    upheld = {c.dealer for c in view.complaints if c.upheld}
+    convicted = {c.dealer for c in view.complaints if c.upheld} | set(view.blamed)
     acked = {m: members(bitmap) for m, bitmap in view.acks.items()}
     return [
         [
-            Cell(j in view.deals, j in view.tests, j in acked.get(m, ()), j in upheld, j in view.q)
+            Cell(j in view.deals, j in view.tests, j in acked.get(m, ()), j in convicted, j in view.q)
             for m in range(1, new_n + 1)
         ]
         for j in range(1, old_n + 1)
@@ -83,13 +83,23 @@ def awaited(view: ReshareView, old_n: int, new_n: int) -> list[Holdup]:
             return []
 
 
-def holdups(handover: HandoverView, open_reshares: Iterable[ReshareView], old_n: int) -> list[Holdup]:
-    """Members whose word the hand-over's present phase waits for, each named once per thing."""
+def holdups(
+    handover: HandoverView,
+    open_reshares: Iterable[ReshareView],
+    old_n: int,
+    posted: Container[int] | None = None,
+) -> list[Holdup]:
+    """Members whose word the hand-over's present phase waits for, each named once per thing.
+
+    `posted`: next members with encryption keys waiting, where that is known.
+    """
     new_n = handover.committee.n
     found: dict[Holdup, None] = {}
     ready = {node.index for node in handover.ready_nodes}
     if handover.phase in ("joining", "switching"):
         found |= {Holdup(NEW, m, "READY_NODE"): None for m in range(1, new_n + 1) if m not in ready}
+    if handover.phase == "joining" and posted is not None:
+        found |= {Holdup(NEW, m, "ENCKEY"): None for m in range(1, new_n + 1) if m not in posted}
     for view in open_reshares:
         found |= dict.fromkeys(awaited(view, old_n, new_n))
     return list(found)

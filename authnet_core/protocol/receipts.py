@@ -16,6 +16,11 @@ from authnet_core.errors import DecodeError
 PREFIX = "mug00"
 SEPARATOR = "\x1c"
 MAX_TEXT = 512
+STALE_MS = 30_000
+"""A keeper whose newest block is older gives no receipt, and no share for one."""
+MIN_SERVE_DELAY_MS = STALE_MS + 1_000
+"""From a switch to the new committee's time, at least: a keeper that still speaks has seen the switch by then, with a
+second for clocks that differ. Else it could go on as the former committee, in the time of the next one."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")

@@ -347,6 +347,8 @@ class ReshareView(View, frozen=True, kw_only=True):
     candidates: tuple[int, ...] = ()
     q: tuple[int, ...] = ()
     """Q': k old dealers; fixed when `phase` becomes ready."""
+    blamed: tuple[int, ...] = ()
+    """Dealers whose constants are off the polynomial of Q' and of k + t that agree."""
     readies: dict[int, str] = {}
     hash: str = ""
     holders: tuple[int, ...] = ()

@@ -216,12 +216,14 @@ class ReshareDeal(_message.Message):
     def __init__(self, rid: _Optional[bytes] = ..., e: _Optional[bytes] = ..., pok: _Optional[bytes] = ..., root: _Optional[bytes] = ...) -> None: ...
 
 class ReshareTest(_message.Message):
-    __slots__ = ("rid", "u")
+    __slots__ = ("rid", "u", "gamma_seed")
     RID_FIELD_NUMBER: _ClassVar[int]
     U_FIELD_NUMBER: _ClassVar[int]
+    GAMMA_SEED_FIELD_NUMBER: _ClassVar[int]
     rid: bytes
     u: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, rid: _Optional[bytes] = ..., u: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    gamma_seed: bytes
+    def __init__(self, rid: _Optional[bytes] = ..., u: _Optional[_Iterable[bytes]] = ..., gamma_seed: _Optional[bytes] = ...) -> None: ...
 
 class ReshareAck(_message.Message):
     __slots__ = ("rid", "dealers", "sum")

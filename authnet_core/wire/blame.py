@@ -1,8 +1,9 @@
-"""Evidence of a conviction: what the chain judged, so that anybody can judge it again, offline. Pure.
+"""Evidence of a conviction in key generation: what the chain judged, so that anybody can judge it again, offline. Pure.
 
 It holds the session's parameters, the dealer's signed DEAL and the complainer's signed COMPLAIN. The two signatures
 name a sid, which binds chain, epoch, committee and encryption keys; the COMPLAIN names the DEAL. So nobody can be
 convicted by evidence who did not sign what convicts it. Foreign bytes are refused with EVIDENCE_INVALID.
+That of a resharing (schema 2) is in reshare_blame.py; `verify` takes both.
 Source: docs/protocol/dkg.md step 2, docs/protocol/chain.md.
 """
 
@@ -13,18 +14,15 @@ from typing import Any
 
 import msgspec
 
-from authnet_core.crypto.secp256k1 import is_point
-from authnet_core.errors import AuthnetError, Code, DecodeError
 from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.dkg import check, complaint, messages
 from authnet_core.protocol.dkg.params import SessionParams
 from authnet_core.protocol.dkg.strings import committee_hash
 from authnet_core.wire import authnet_pb2 as pb
-from authnet_core.wire.tx import PROTOCOL_VERSION, decode_signed, is_signature_valid
+from authnet_core.wire import reshare_blame
+from authnet_core.wire.verdicts import MAX_BYTES, Side, Verdict, committee_of, hex_bytes, refuse
 
-SCHEMA = 1
-MAX_BYTES = 1 << 20
-_MAX_MEMBERS = 64
+__all__ = ["MAX_BYTES", "Case", "Verdict", "judge_case", "to_json", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +35,9 @@ class Case:
     complain: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Who is convicted, on whose word, and why, in which session of which chain and committee."""
-
-    convict: int
-    accuser: int
-    identity: bytes
-    upheld: bool
-    """The dealer is the convict; otherwise the complainer is."""
-    reason: str
-    chain_id: str
-    epoch: int
-    sid: bytes
-    committee_hash: bytes
-
-
-class _Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="schema", tag=1):
     """The JSON form, schema 1. Bytes are lowercase hex."""
 
-    schema: int
     chain_id: str
     epoch: int
     n: int
@@ -73,10 +54,6 @@ class _Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     deal: str
     complain: str
-
-
-def refuse(reason: str) -> AuthnetError:
-    return AuthnetError(Code.EVIDENCE_INVALID, f"the evidence does not hold: {reason}")
 
 
 def deal_of(message: pb.Deal) -> messages.Deal:
@@ -107,8 +84,9 @@ def complain_of(message: pb.Complain) -> messages.Complain:
 
 def judge_case(case: Case) -> Verdict:
     """Judge again. Raises AuthnetError(EVIDENCE_INVALID) unless the two transactions convict one of the signers."""
-    dealer, dealt = _signed(case, case.deal, "deal")
-    complainer, complained = _signed(case, case.complain, "complain")
+    side = Side(case.params.chain_id, case.params.epoch, case.identities)
+    dealer, dealt = side.open(case.deal, "deal", case.params.sid)
+    complainer, complained = side.open(case.complain, "complain", case.params.sid)
     deal, complain = deal_of(dealt.deal), complain_of(complained.complain)
     if complain.dealer != dealer or complainer == dealer:
         raise refuse("the complaint is not about the signer of the deal")
@@ -138,7 +116,6 @@ def to_json(case: Case, verdict: Verdict) -> dict[str, Any]:
     """The evidence as an object for JSON."""
     params = case.params
     made = _Evidence(
-        schema=SCHEMA,
         chain_id=params.chain_id,
         epoch=params.epoch,
         n=params.committee.n,
@@ -156,12 +133,15 @@ def to_json(case: Case, verdict: Verdict) -> dict[str, Any]:
         deal=case.deal.hex(),
         complain=case.complain.hex(),
     )
-    return msgspec.structs.asdict(made)
+    found: dict[str, Any] = msgspec.to_builtins(made)
+    return found
 
 
 def verify(evidence: bytes | dict[str, Any]) -> Verdict:
     """The verdict of evidence as JSON, if all of it holds. Raises AuthnetError(EVIDENCE_INVALID)."""
     found = _parse(evidence)
+    if isinstance(found, reshare_blame.Evidence):
+        return reshare_blame.verify(found)
     case = _case_of(found)
     if case.params.sid.hex() != found.sid:
         raise refuse("its parameters do not give its sid")
@@ -171,30 +151,21 @@ def verify(evidence: bytes | dict[str, Any]) -> Verdict:
     return verdict
 
 
-def _parse(evidence: bytes | dict[str, Any]) -> _Evidence:
+def _parse(evidence: bytes | dict[str, Any]) -> _Evidence | reshare_blame.Evidence:
     try:
         if isinstance(evidence, bytes):
             if len(evidence) > MAX_BYTES:
                 raise refuse(f"it has more than {MAX_BYTES} bytes")
-            found = msgspec.json.decode(evidence, type=_Evidence)
-        else:
-            found = msgspec.convert(evidence, type=_Evidence)
+            return msgspec.json.decode(evidence, type=_Evidence | reshare_blame.Evidence)
+        return msgspec.convert(evidence, type=_Evidence | reshare_blame.Evidence)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise refuse(f"it is no evidence of schema {SCHEMA} ({type(error).__name__})") from None
-    if found.schema != SCHEMA:
-        raise refuse(f"its schema is {found.schema}, not {SCHEMA}")
-    return found
+        raise refuse(f"it is no evidence of a schema that is known ({type(error).__name__})") from None
 
 
 def _case_of(found: _Evidence) -> Case:
-    if not 1 <= found.n <= _MAX_MEMBERS or len(found.identities) != found.n:
-        raise refuse("its committee has not as many identity keys as members")
-    committee = Committee.of(found.n)
+    committee, identities = committee_of(found.identities)
     if committee != Committee(found.n, found.k, found.t):
-        raise refuse(f"a committee of {found.n} has other thresholds")
-    identities = tuple(_bytes(text) for text in found.identities)
-    if len(set(identities)) != found.n or not all(is_point(key) for key in identities):
-        raise refuse("its identity keys are not distinct keys")
+        raise refuse("its committee has not as many identity keys as members, or other thresholds")
     numbers = (found.epoch, found.counter)
     if not all(0 <= number < 2**63 for number in numbers):
         raise refuse("a number is out of range")
@@ -206,39 +177,10 @@ def _case_of(found: _Evidence) -> Case:
             committee=committee,
             committee_hash=committee_hash(committee, identities),
             rows=found.rows,
-            eks=tuple(_bytes(text) for text in found.eks),
+            eks=tuple(hex_bytes(text) for text in found.eks),
             curve=found.curve,
         )
         params.sid  # noqa: B018  # a chain id that is no text has no sid
     except (ValueError, OverflowError):
         raise refuse("its parameters make no session") from None
-    return Case(params, identities, _bytes(found.deal), _bytes(found.complain))
-
-
-def _bytes(text: str) -> bytes:
-    """Lowercase hex only: one text for the same bytes."""
-    try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        raise refuse("a field is not hex") from None
-    if raw.hex() != text:
-        raise refuse("a field is not lowercase hex")
-    return raw
-
-
-def _signed(case: Case, raw: bytes, kind: str) -> tuple[int, pb.TxBody]:
-    """The signer's index and the body of a transaction of this session."""
-    try:
-        signed, body = decode_signed(raw)
-    except DecodeError as error:
-        raise refuse(f"its {kind} is no transaction: {error.message}") from None
-    if body.WhichOneof("kind") != kind:
-        raise refuse(f"its {kind} is a transaction of another kind")
-    params = case.params
-    if (body.chain_id, body.version, body.epoch) != (params.chain_id, PROTOCOL_VERSION, params.epoch):
-        raise refuse(f"its {kind} was signed for another chain, version or epoch")
-    if getattr(body, kind).sid != params.sid:
-        raise refuse(f"its {kind} is of another session")
-    if signed.signer not in case.identities or not is_signature_valid(signed):
-        raise refuse(f"its {kind} is not signed by a member")
-    return case.identities.index(signed.signer) + 1, body
+    return Case(params, identities, hex_bytes(found.deal), hex_bytes(found.complain))

@@ -164,11 +164,12 @@ abstract contract Epochs is Ownable2Step, EIP712 {
         _start(epoch, e);
     }
 
-    /// @notice Call the newest epoch off. The first epoch can not be called off once a chain may rest on it.
+    /// @notice Call the newest epoch off that is not called off yet, so that who announced twice can take both back.
+    /// The first epoch can not be called off once a chain may rest on it.
     function abortEpoch(uint64 epoch) external onlyOwner {
         Epoch storage e = _known(epoch);
         if (e.status == Status.Aborted) revert EpochIsAborted(epoch);
-        if (epoch != lastEpoch || (e.previous == 0 && e.status == Status.Started)) revert CannotAbort(epoch);
+        if (epoch != _lastKept() || (e.previous == 0 && e.status == Status.Started)) revert CannotAbort(epoch);
         e.status = Status.Aborted;
         if (e.previous != 0) _epochs[e.previous].next = 0;
         emit EpochAborted(epoch);

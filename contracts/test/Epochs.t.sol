@@ -366,6 +366,22 @@ contract EpochsTest is Fixture {
         registry.abortEpoch(first);
     }
 
+    function testWhoAnnouncedTwiceCanCallBothOff() public {
+        uint64 first = open(5, true);
+        registerAll(first, 5);
+        uint64 second = open(5, true);
+        registerAll(second, 5);
+        uint64 third = open(6, true);
+        vm.expectRevert(abi.encodeWithSelector(CannotAbort.selector, second));
+        registry.abortEpoch(second);
+        registry.abortEpoch(third);
+        registry.abortEpoch(second);
+        assert(registry.getEpoch(first).next == 0 && registry.servingEpoch() == first);
+        vm.expectRevert(abi.encodeWithSelector(CannotAbort.selector, first));
+        registry.abortEpoch(first);
+        assert(registry.getEpoch(open(9, true)).previous == first);
+    }
+
     // ---- view of older clients
 
     function testTheOldViewGivesHostsWithoutScheme() public {

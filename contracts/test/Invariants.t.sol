@@ -79,8 +79,9 @@ contract Chaos is Fixture {
         _freeze();
     }
 
-    function abort() external {
-        try registry.abortEpoch(registry.lastEpoch()) {} catch {}
+    function abort(uint8 back) external {
+        uint64 last = registry.lastEpoch();
+        if (last != 0) try registry.abortEpoch(last - (back % last)) {} catch {}
     }
 
     function change(uint8 aud, bool bound, bool remove) external {

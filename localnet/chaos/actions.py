@@ -23,6 +23,7 @@ from authnet_runtime.rpc_once import call_once
 from localnet import ethereum, stages
 from localnet.chaos.launcher import set_clock
 from localnet.chaos.schedule import Fault, Kind
+from localnet.discovery import ask_chain
 from localnet.members import read_processes
 from localnet.places import Places
 
@@ -32,6 +33,7 @@ STOPPED_S, RUNNING_S = 0.15, 0.05
 """A slow disk: three quarters of the time nothing goes on."""
 LIMIT_EVERY_S = 0.1
 LIAR_S = 60.0
+HAND_OVER_S = 90.0
 REORG_DEPTH = 2
 """A block of the local Ethereum chain is final two blocks later."""
 
@@ -44,6 +46,8 @@ class Actions:
         self._isolated: set[int] = set()
         self._delays: dict[int, int] = {}
         self._pulses: dict[Fault, _Pulses] = {}
+        self.announced = 0
+        """The epoch of the hand-over that was begun last."""
 
     def apply(self, fault: Fault) -> None:
         """Make it happen. Raises AuthnetError or OSError when that is not possible."""
@@ -79,6 +83,8 @@ class Actions:
                 self.ask("ethereum_kill")
             case Kind.ETH_REORG:
                 ethereum.call(self._places.eth_rpc, "anvil_reorg", REORG_DEPTH, [])
+            case Kind.HAND_OVER:
+                self._hand_over()
 
     def heal(self, fault: Fault) -> None:
         """Take it back; what ends by itself needs nothing."""
@@ -123,6 +129,22 @@ class Actions:
         deadline = time.monotonic() + LIAR_S
         while not stages.is_open(self._places, fault.node) and time.monotonic() < deadline:
             time.sleep(LIMIT_EVERY_S)
+
+    def _hand_over(self) -> None:
+        """To the same nodes. Until all have registered nothing can be harmed that the chain knows of."""
+        self.announced = int(call_once(self._places.daemon_sock, "rotate", {"refresh": True}, HAND_OVER_S)["epoch"])
+        deadline = time.monotonic() + HAND_OVER_S
+        while ask_chain(self._places, "/epoch/current")["epoch"] < self.announced and self._is_unknown():
+            if time.monotonic() > deadline:
+                raise AuthnetError(Code.TIMEOUT, f"the chain knows nothing of epoch {self.announced}")
+            time.sleep(LIMIT_EVERY_S)
+
+    def _is_unknown(self) -> bool:
+        try:
+            ask_chain(self._places, "/handover")
+        except AuthnetError as absent:
+            return absent.code is Code.NOT_FOUND
+        return False
 
     def _pids(self, node: int, names: Iterable[str]) -> list[int]:
         listed = read_processes(self._places.node_dir(node) / "run" / "supervisor.json")

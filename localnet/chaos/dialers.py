@@ -32,7 +32,7 @@ def _inode(peer: tuple[str, int]) -> str:
 def _owner(places: Places, inode: str) -> int:
     if inode in ("", "0"):
         return 0
-    for index in places.committee(1):
+    for index in places.indexes:
         listed = read_processes(places.node_dir(index) / "run" / "supervisor.json")
         if any(p["name"] == "cometbft" and _owns(int(p["pid"]), inode) for p in listed):
             return index

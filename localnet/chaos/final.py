@@ -33,6 +33,16 @@ def convictions(places: Places) -> list[dict[str, Any]]:
     return found
 
 
+def check_hand_over(places: Places, record: Record, epoch: int) -> None:
+    """The newest hand-over is the one that was begun, and it ended with a switch. Blocking."""
+    try:
+        newest = (ask_chain(places, "/handovers") or [{"epoch": 0, "outcome": "none", "reason": ""}])[0]
+    except AuthnetError as error:
+        newest = {"epoch": epoch, "outcome": error.code.value, "reason": error.message}
+    told = f"epoch {epoch} was announced; epoch {newest['epoch']}: {newest['outcome']} {newest['reason']}"
+    record.check(Light.HAND_OVER, (newest["epoch"], newest["outcome"]) == (epoch, "switched"), told)
+
+
 def check(places: Places, record: Record, convicted: int) -> dict[str, int]:
     """Blocking. Returns how much was looked at. Raises AuthnetError when a node does not answer.
 

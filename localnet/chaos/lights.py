@@ -25,6 +25,7 @@ class Light(StrEnum):
     NODES = "nodes come back by themselves"
     CODES = "every refusal has a code"
     BLAME = "no honest node is convicted"
+    HAND_OVER = "a hand-over that meets faults comes to its end"
     STOPS = "stops cleanly when too few nodes are left"
 
 

@@ -94,13 +94,23 @@ class Proxies:
         self._places = places
         self.orders = Orders()
         self._open: set[Connection] = set()
+        self._listening: set[int] = set()
 
     async def listen(self) -> None:
-        """Open all doors. Raises OSError if one is taken."""
-        for index in self._places.committee(1):
+        """Open the doors of all nodes that have none yet. Raises OSError if one is taken."""
+        for index in self._places.indexes:
+            if index in self._listening:
+                continue
+            self._listening.add(index)
             ports = self._places.ports(index)
             for door, inside in ((ports.p2p_proxy, ports.p2p), (ports.comet_proxy, ports.comet)):
                 await self._listen_at(index, door, inside)
+
+    async def welcome(self) -> None:
+        """Nodes came later: localnet.json names them."""
+        if (found := load(self._places.dir)) is not None:
+            self._places.committees.update(found.committees)
+        await self.listen()
 
     async def open_links(self) -> Counter[Pair]:
         """How many connections each link has."""
@@ -197,10 +207,14 @@ async def serve(places: Places) -> None:
         proxies.orders.replace(params)
         return {}
 
+    async def welcome(_: dict[str, Any], __: rpc.Connection) -> Any:
+        await proxies.welcome()
+        return {}
+
     async def show(_: dict[str, Any], __: rpc.Connection) -> Any:
         return {"open": [[*link, count] for link, count in sorted((await proxies.open_links()).items())]}
 
-    await rpc.serve(places.links_sock, {"set": set_links, "show": show}, mode=0o600)
+    await rpc.serve(places.links_sock, {"set": set_links, "welcome": welcome, "show": show}, mode=0o600)
 
 
 def main(argv: list[str]) -> int:

@@ -13,7 +13,9 @@ from localnet import lifecycle
 from localnet.places import Places
 
 SMALL_POOL = {"first_rows": 8, "rows": 2, "pool_low": 58, "pool_high": 60, "reserve_percent": 5}
-"""Genesis parameters with which a few new accounts start a session, so that every fault meets key generation."""
+SHORT_WAITS = {"serve_delay_ms": 5_000, "grace_ms": 10_000, "join_wait_ms": 8_000}
+"""Genesis parameters with which a few new accounts start a session, so that every fault meets key generation, and a
+hand-over is over soon."""
 
 
 @contextmanager
@@ -42,4 +44,4 @@ def _prepare(places: Places) -> None:
         node.mkdir(mode=0o700, parents=True, exist_ok=True)
         parameters = node / "genesis_params.json"
         if not parameters.exists():
-            parameters.write_text(json.dumps(SMALL_POOL) + "\n")
+            parameters.write_text(json.dumps(SMALL_POOL | SHORT_WAITS) + "\n")

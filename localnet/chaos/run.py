@@ -21,7 +21,7 @@ from localnet.chaos.actions import Actions
 from localnet.chaos.lights import NODE_S, SERVICE_S, Light
 from localnet.chaos.load import CLIENT_S, Load
 from localnet.chaos.record import Episode, Record
-from localnet.chaos.schedule import SILENT, TOGETHER, Fault, Step, Wish, draw
+from localnet.chaos.schedule import SILENT, TOGETHER, Fault, Kind, Step, Wish, draw
 from localnet.chaos.watch import Watch
 from localnet.places import Places
 
@@ -127,7 +127,7 @@ class Run:
         record = self.record
         episode = Episode(step, record.now())
         record.episodes.append(episode)
-        for fault in step.faults:
+        for fault in sorted(step.faults, key=_turn):
             await self._break(fault)
         self._note_lack(step)
         await anyio.sleep(step.hold_s)
@@ -135,6 +135,8 @@ class Run:
         await self._heal_rest()
         episode.healed_s = record.now()
         await self._await_return(episode, load)
+        if any(fault.kind is Kind.HAND_OVER for fault in step.faults):
+            await anyio.to_thread.run_sync(final.check_hand_over, self.order.places, record, self._actions.announced)
         episode.over_s = record.now()
         self._tell(_line(episode))
         return episode.nodes_s is not None
@@ -203,6 +205,11 @@ class Run:
         except AuthnetError as error:
             self.record.check(Light.NODES, False, f"the last look at all keys: {error}")
             return {}
+
+
+def _turn(fault: Fault) -> int:
+    """A liar is up, and a hand-over known to the chain, before anything else breaks."""
+    return {Kind.LIAR: 0, Kind.HAND_OVER: 1}.get(fault.kind, 2)
 
 
 def _line(episode: Episode) -> str:

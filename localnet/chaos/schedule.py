@@ -43,9 +43,10 @@ class Kind(StrEnum):
     JWKS_OUTAGE = "JWKS outage"
     ETH_REORG = "Ethereum re-org"
     ETH_RESTART = "Ethereum restart"
+    HAND_OVER = "hand-over"
 
 
-OUTSIDE = (Kind.JWKS_ROTATION, Kind.JWKS_OUTAGE, Kind.ETH_REORG, Kind.ETH_RESTART)
+OUTSIDE = (Kind.JWKS_ROTATION, Kind.JWKS_OUTAGE, Kind.ETH_REORG, Kind.ETH_RESTART, Kind.HAND_OVER)
 """Happens to no node."""
 PROXIED = (Kind.ISOLATE, Kind.DELAY, Kind.CLOCK)
 """Needs the network's proxies, or the launcher that comes with them."""
@@ -53,6 +54,8 @@ AT_ONCE = (Kind.KILL_PROCESS, Kind.JWKS_ROTATION, Kind.ETH_REORG, Kind.ETH_RESTA
 """Over in a moment: what follows is the return."""
 TOGETHER = (Kind.KILL_NODE, Kind.STOP_NODE, Kind.ISOLATE)
 """What more than t nodes may suffer at once."""
+MOVING = "moving/"
+"""Strategies with this prefix lie while keys move only."""
 SILENT = (Kind.KILL_NODE, Kind.STOP_NODE)
 """These nodes answer nobody; those that are cut off still answer clients."""
 
@@ -155,18 +158,32 @@ class _Hand:
 
     def _within(self, number: int) -> Step:
         faults: list[Fault] = []
+        moves = False
         for _ in range(self._random.randint(1, self._size.t)):
             kind = Kind(str(self._next("kinds", possible(self._wish))))
+            if kind is Kind.HAND_OVER:
+                moves, kind = True, self._beside()
             if node := self._node(kind, {fault.node for fault in faults}):
-                faults.append(Fault(kind, node, self._what(kind)))
-            elif kind in OUTSIDE:
+                faults.append(Fault(kind, node, self._what(kind, moves)))
+            elif kind in OUTSIDE and kind is not Kind.HAND_OVER:
                 faults.append(Fault(kind))
-        if not faults:
+        if not faults and not moves:
             return self._within(number)
+        if moves:
+            faults.append(Fault(Kind.HAND_OVER))
         return Step(number, self._seconds(1, 4), tuple(faults), self._hold(faults))
 
+    def _beside(self) -> Kind:
+        """What a hand-over meets; nothing when no node can be harmed."""
+        harm = tuple(kind for kind in possible(self._wish) if kind not in OUTSIDE)
+        harm = tuple(kind for kind in harm if kind is not Kind.LIAR or self._lies(moving=True))
+        return Kind(str(self._next("beside", harm))) if harm else Kind.HAND_OVER
+
+    def _lies(self, *, moving: bool) -> tuple[str, ...]:
+        return tuple(lie for lie in self._wish.strategies if lie.startswith(MOVING) == moving)
+
     def _hold(self, faults: list[Fault]) -> float:
-        """A liar starts first, and must then meet a session."""
+        """A liar starts first, and must then meet a session or a hand-over."""
         if all(fault.kind in AT_ONCE for fault in faults):
             return 0.0
         lies = any(fault.kind is Kind.LIAR for fault in faults)
@@ -180,11 +197,11 @@ class _Hand:
         free = [node for node in among if node not in taken]
         return self._random.choice(free) if free else 0
 
-    def _what(self, kind: Kind) -> str:
+    def _what(self, kind: Kind, moves: bool) -> str:
         draws: dict[Kind, Callable[[], str]] = {
             Kind.KILL_PROCESS: lambda: str(self._next("killed", PROCESSES)),
             Kind.STOP_PROCESS: lambda: str(self._next("stopped", PROCESSES)),
-            Kind.LIAR: lambda: str(self._next("strategies", self._wish.strategies)),
+            Kind.LIAR: lambda: str(self._next(f"strategies {moves}", self._lies(moving=moves))),
             Kind.CLOCK: lambda: str(self._random.choice((-900, -45, 30, 600))),
             Kind.DELAY: lambda: str(self._random.choice((100, 300, 800))),
         }

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from authnet_core.errors import AuthnetError
+from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.retained import all_retained, hold_all
 from authnet_runtime.rpc_once import query_once
 from localnet import stages
@@ -62,6 +62,8 @@ class Watch:
     def missing(self) -> list[str]:
         """Why not all nodes are back, one sentence each; empty when they are. Blocking."""
         statuses = self._statuses()
+        if phase := self._moving(statuses):
+            return [f"a hand-over is {phase}"]
         self.heights.update({index: int(status["height"]) for index, status in statuses.items()})
         newest = max((int(status["height"]) for status in statuses.values()), default=0)
         with_all = self._with_all_shares(statuses)
@@ -77,6 +79,19 @@ class Watch:
             elif index not in with_all:
                 found.append(f"node {index} lacks shares")
         return found
+
+    def _moving(self, statuses: dict[int, dict[str, Any]]) -> str:
+        """Phase of a hand-over under way, and whether some node has yet to catch up after one; "" without."""
+        if not statuses:
+            return ""
+        newest = max(statuses, key=lambda index: int(statuses[index]["height"]))
+        try:
+            return str(self._query(newest, "/handover")["phase"])
+        except AuthnetError as absent:
+            if absent.code is not Code.NOT_FOUND:
+                return absent.code.value
+        reshares = self._ask(newest, "/reshares") or {}
+        return "over, but a node has yet to catch up" if reshares.get("retained") else ""
 
     def _with_all_shares(self, statuses: dict[int, dict[str, Any]]) -> set[int]:
         """Holders of every final session, as the most advanced node's chain says."""

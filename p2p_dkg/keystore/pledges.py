@@ -71,12 +71,16 @@ class Pledges:
         known = [sighting for sighting in self._sightings if sighting.epoch == epoch]
         return any(sighting.keys == keys for sighting in known) and not any(sighting.aborted for sighting in known)
 
-    def claim_mask(self, index: int, rid: bytes) -> bool:
-        """Use a mask key for one resharing; False if it serves another one already, of whichever epoch."""
+    def claim_mask(self, index: int, rid: bytes, *, has_dealt: bool) -> bool:
+        """Use a mask key for one resharing; False if it serves another one already, of whichever epoch.
+
+        `has_dealt`: whether its deal is on disk. Once that is erased the same resharing is refused too: a chain that
+        shows it from the beginning again would get a second answer.
+        """
         with self._lock:
             use = self._masks.get(index)
             if use is not None:
-                return use.rid == rid.hex()
+                return use.rid == rid.hex() and has_dealt
             masks = {**self._masks, index: MaskUse(index, rid.hex())}
             self._put("masks", MaskUses(tuple(masks.values())))
             self._masks = masks

@@ -12,12 +12,11 @@ from typing import Protocol, TypeVar
 import trio
 
 from authnet_core.errors import AuthnetError, Code
+from authnet_core.protocol.receipts import STALE_MS
 from authnet_core.protocol.views import EpochView, HandoverEndView, StatusView, VerifierView
 from p2p_dkg.login.committees import Committee, Committees
 
 T = TypeVar("T")
-APART_MS = 30_000
-"""How far this node's clock and the newest block it has read may be apart."""
 _POLL_S = 0.5
 _FORMER = 4
 """Former epochs asked for: hand-overs in quick succession have more than one in its grace."""
@@ -141,7 +140,7 @@ class ChainFacts:
         Nor when the facts here could not be read lately, or the chain is ahead of this node's clock.
         """
         now_ms = self._clock() * 1000
-        if any(abs(now_ms - then_ms) > APART_MS for then_ms in (self.newest_block_ms(), self._read_ms)):
+        if any(abs(now_ms - then_ms) > STALE_MS for then_ms in (self.newest_block_ms(), self._read_ms)):
             raise AuthnetError(Code.CHAIN_STALE, "this node's newest block is more than 30 s old")
 
     async def verifier(self, name: str) -> VerifierView:

@@ -186,7 +186,7 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         durable = shelves.load()
         rows = mask_x = None
         if may_deal and old is not None:
-            rows, mask_x = self._own_shares(view, keys)
+            rows, mask_x = self._own_shares(view, keys, has_dealt=DEAL in durable)
         elif old is not None:
             # Nothing of a deal of ours leaves, not even one that was made before the owner called this off.
             durable = {name: durable[name] for name in durable.keys() - {DEAL, TEST, bundle_name(old)}}
@@ -198,7 +198,7 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         machine = Resharing(params, keys.public, old, new, secret, rows, mask_x, seed, durable)
         return ReshareDriver(params, machine, shelves, self._around, may_deal=may_deal)
 
-    def _own_shares(self, view: ReshareView, keys: BatchKeys) -> tuple[bytes | None, bytes | None]:
+    def _own_shares(self, view: ReshareView, keys: BatchKeys, *, has_dealt: bool) -> tuple[bytes | None, bytes | None]:
         """Rows of the batch and the share of the mask, as the old epoch's keystore has them.
 
         The mask is claimed on disk before it is handed out: whatever a chain shows, it answers one challenge only.
@@ -208,7 +208,7 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         if rows is None or mask is None or view.phase in _OVER:
             return rows, None
         rid = bytes.fromhex(view.rid)
-        if not self._keystore.pledges.claim_mask(view.mask_index, rid):
+        if not self._keystore.pledges.claim_mask(view.mask_index, rid, has_dealt=has_dealt):
             return rows, None
         return rows, mask.x.to_bytes(32, "big")
 

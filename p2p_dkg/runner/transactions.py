@@ -72,8 +72,8 @@ def reshare_transaction(message: ReshareChainMessage) -> tuple[str, Protobuf]:
     match message:
         case ReshareDeal(rid, e, pok, root):
             return "rdeal", pb.ReshareDeal(rid=rid, e=e, pok=pok, root=root)
-        case ReshareTest(rid, u):
-            return "rtest", pb.ReshareTest(rid=rid, u=u)
+        case ReshareTest(rid, u, gamma_seed):
+            return "rtest", pb.ReshareTest(rid=rid, u=u, gamma_seed=gamma_seed)
         case ReshareAck(rid, dealers, total):
             return "rack", pb.ReshareAck(rid=rid, dealers=dealers, sum=total)
         case ReshareComplain():

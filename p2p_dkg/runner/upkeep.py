@@ -22,6 +22,7 @@ from authnet_core.protocol.views import (
 )
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.logs import get_logger
+from authnet_runtime.metrics import Gauge
 from authnet_runtime.retained import RETAINED_COUNT, RETAINED_PAGE, retained_pages
 from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.runner.membership import Membership
@@ -33,6 +34,7 @@ EVERY_S = 4.0
 DISK_EVERY_S = 10.0
 _AT_ONCE = 8
 """Resharings looked at in one go: each question about one costs the chain's keys and a machine."""
+SHORT = Gauge("authnet_keeper_short_batches", "Batches of keys whose shares this node could hold and does not")
 _log = get_logger("upkeep")
 
 V = TypeVar("V")
@@ -156,6 +158,7 @@ class Upkeep:
         lacking = [bytes.fromhex(batch.id) for batch in await self._lacking()]
         self._hopeless &= set(lacking)
         self._short = (*short, *lacking)
+        SHORT.set(len(self._short))
         curable = [rid for rid in lacking if rid not in self._hopeless and not self._reshares.is_known(rid)]
         return set(sids) | set(curable[:_AT_ONCE])
 

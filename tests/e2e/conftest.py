@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import group_of
 from tests.e2e.net import Net
-from tests.e2e.networks import SHARED, SMALL_POOL
+from tests.e2e.networks import QUICK, SHARED, SMALL_POOL
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,8 @@ def net() -> Net:
 
 @pytest.fixture(scope="module")
 def small() -> Net:
-    """Five nodes with a small pool. Tests kill its nodes and leave it with all of them up."""
-    return SHARED.get("small", SMALL_POOL)
+    """Five nodes with a small pool and quick hand-overs. Tests kill its nodes and leave it with all of them up."""
+    return SHARED.get("small", SMALL_POOL | QUICK)
 
 
 @pytest.hookimpl(trylast=True)

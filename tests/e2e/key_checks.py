@@ -52,12 +52,12 @@ def _check_key(net: Net, key: dict[str, object], held: dict[int, tuple[int, int]
     public, where = bytes.fromhex(str(key["Y"])), f"key {key['index']}"
     points = {j: x for j, (x, _) in held.items()}
     assert len(points) >= net.k, f"{where}: fewer than k nodes hold it"
-    secrets_found = {_secret(points, some) for some in itertools.combinations(sorted(points), net.k)}
+    secrets_found = {secret_of(points, some) for some in itertools.combinations(sorted(points), net.k)}
     assert len(secrets_found) == 1, f"{where}: the k-subsets do not agree"
     secret = secrets_found.pop()
     assert secp256k1.pub(secret) == public, f"{where}: k shares do not open Y"
     for few in itertools.combinations(sorted(points), net.k - 1):
-        assert _secret(points, few) != secret, f"{where}: {few} open it alone"
+        assert secret_of(points, few) != secret, f"{where}: {few} open it alone"
     nonces = {nonce for _, nonce in held.values()}
     assert len(nonces) == 1, f"{where}: the nodes hold different nonces"
     assert secp256k1.pub(nonces.pop()) == bytes.fromhex(str(key["N"])), f"{where}: N is not nonce*G"
@@ -66,8 +66,8 @@ def _check_key(net: Net, key: dict[str, object], held: dict[int, tuple[int, int]
 _lagrange = cache(shamir.lagrange)
 
 
-def _secret(points: dict[int, int], some: tuple[int, ...]) -> int:
-    """What these nodes' shares give together."""
+def secret_of(points: dict[int, int], some: tuple[int, ...]) -> int:
+    """What these parties' shares of one key give together."""
     return sum(c * points[j] for j, c in _lagrange(some).items()) % secp256k1.Q
 
 

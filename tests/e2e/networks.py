@@ -22,6 +22,10 @@ SMALL_POOL = {
     "t_max_ms": 60_000,
 }
 """Genesis parameters of a network that starts a session after a few assignments."""
+QUICK = {"serve_delay_ms": 5_000, "grace_ms": 10_000}
+"""A new committee serves five seconds after the switch; the former one's shares go 130 s later (`iat` limit 120 s)."""
+ROOM = 20
+"""Nodes that a shared network may come to have: ports are kept free for those that hand-overs bring."""
 
 
 @contextmanager
@@ -73,7 +77,7 @@ class SharedNetworks:
         if name not in self._up:
             stack = ExitStack()
             try:
-                self._up[name] = (stack.enter_context(temporary(5, params)), stack)
+                self._up[name] = (stack.enter_context(temporary(5, params, ROOM if params else 0)), stack)
             except BaseException as error:
                 self._failed[name] = error
                 raise

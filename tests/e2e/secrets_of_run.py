@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 MIN_SECRET = 16
+"""Bytes; shorter ones are found by chance."""
 _HEX = re.compile(r"(?:[0-9a-f]{2}){16,}")
 
 

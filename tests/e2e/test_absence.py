@@ -38,7 +38,8 @@ def holds_all_retained(net: Net, j: int) -> bool:
     return all(j in view.holders for view in retained)
 
 
-@pytest.mark.parametrize("phase", [pytest.param("deal", marks=pytest.mark.soak), "certified"])
+@pytest.mark.soak
+@pytest.mark.parametrize("phase", ["deal", "certified"])
 def test_killing_t_nodes_in_a_session_loses_no_final_key(small: Net, phase: str) -> None:
     """A dealer lost between Q and its opening holds the session up until it is back, or the session is given up."""
     wait_idle(small)

@@ -17,7 +17,7 @@ from tests.e2e.keeper_files import SCRYPT_N
 from tests.e2e.key_checks import wait_idle, wait_ready
 from tests.e2e.net import Net, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(900)]
 VERIFIER = "mock-google"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,19 @@ import pytest
 from authnet_client import Network, SyncClient
 from authnet_core.protocol.views import EpochView, KeyView
 from localnet.places import Places, load
+from tests.e2e.lives import left_of
 from tests.e2e.net import Net, wait_for
-from tests.e2e.networks import SMALL_POOL, temporary
 from tests.e2e.travellers import VERIFIER, Travellers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
-QUICK = {"serve_delay_ms": 5_000, "grace_ms": 10_000}
-"""A new committee serves five seconds after the switch; the former one's shares go 130 s later (`iat` limit 120 s)."""
 USERS = [f"traveller-{i}@example.com" for i in range(20)]
 LIMIT_S = 600
 
 
 @pytest.fixture(scope="module")
-def moving() -> Iterator[Net]:
-    """Five nodes, twenty accounts; its committee changes from test to test."""
-    with temporary(5, SMALL_POOL | QUICK, room=20) as net:
-        yield net
+def moving(small: Net) -> Net:
+    """Five nodes, twenty accounts; its committee changes from test to test, so no other module comes after this one."""
+    return small
 
 
 def places(net: Net) -> Places:
@@ -108,7 +104,10 @@ def test_who_left_erases_its_shares_and_is_stopped(moving: Net) -> None:
     """The nodes of epoch 1, which the first rotation replaced."""
     wait_for("all of epoch 1 have erased", 120, lambda: len(_serving_chain_epoch(moving, 1).erased) == 5)
     wait_for("they are stopped", 20, lambda: set(range(1, 6)) <= places(moving).retired)
-    assert all(node.state == "retired" for node in moving.status().nodes if node.index <= 5)
+    retired = [node for node in moving.status().nodes if node.index <= 5]
+    assert all(node.state == "retired" for node in retired)
+    assert [left for node in retired for left in left_of(node.path)] == []
+    assert left_of(moving.node(places(moving).indexes[-1]).path), "a node that serves is seen to"
 
 
 def _serving_chain_epoch(net: Net, number: int) -> EpochView:

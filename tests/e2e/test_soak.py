@@ -1,4 +1,4 @@
-"""A slice of the soak in every test run: five kills, one of each kind of process, under load."""
+"""A slice of the soak in every test run: two kills under load, one in the midst of a session."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.soak.plan import counted, draw
 from tests.soak.run import soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-SEED = 3
+SEED = 1
 PAUSE_S = 0.3
 """Load enough for a session now and then; `make soak` leaves no pause."""
 
 
-def test_five_kills_under_load(small: Net) -> None:
+def test_two_kills_under_load(small: Net) -> None:
     wait_idle(small)
-    outcome = soak(small, 5, SEED, pause_s=PAUSE_S)
+    outcome = soak(small, 2, SEED, pause_s=PAUSE_S)
     assert outcome.in_session > 0
     assert outcome.record.logins["one_round ok"] + outcome.record.logins["two_rounds ok"] > 0
 

@@ -26,6 +26,7 @@ from p2p_dkg.keystore.sessions import BRIEF
 from p2p_dkg.keystore.store import Keystore, SeenBlock, open_keystore
 from tests.fuzz.target import Target
 from tests.unit.abci.test_blame import build, evidence
+from tests.unit.abci.test_reshare_blame import build as build_moved
 from tests.unit.runtime.test_config import GOOD
 
 SID = bytes(range(32))
@@ -222,10 +223,13 @@ def _contract() -> tuple[bytes, ...]:
 
 @cache
 def _evidence() -> tuple[bytes, ...]:
-    world = build(Path(tempfile.mkdtemp(prefix="fuzz-blame-")))
-    found = tuple(json.dumps(evidence(world, number)).encode() for number in (0, 1))
-    world.app.close()
-    return found
+    """Of the key generation, then of a resharing."""
+    found: list[bytes] = []
+    for make, count in ((build, 2), (build_moved, 3)):
+        world = make(Path(tempfile.mkdtemp(prefix="fuzz-blame-")))
+        found += [json.dumps(evidence(world, number)).encode() for number in range(count)]
+        world.app.close()
+    return tuple(found)
 
 
 def check_evidence(raw: bytes) -> None:
@@ -234,7 +238,7 @@ def check_evidence(raw: bytes) -> None:
     except AuthnetError as refusal:
         assert refusal.code is Code.EVIDENCE_INVALID  # noqa: PT017
         return
-    assert (verdict.convict, verdict.upheld) in {(2, True), (4, False)}, "evidence against somebody else"
+    assert (verdict.convict, verdict.upheld) in {(2, True), (3, True), (4, False)}, "evidence against somebody else"
 
 
 ANSWERS = (

@@ -16,9 +16,9 @@ def main(argv: list[str]) -> int:
     """Run as the keeper's stand-in."""
     sys.path.insert(0, str(ROOT))
     if argv == ["--list"]:
-        from tests.liars.strategies import STRATEGIES
+        from tests.liars.strategies import RESHARING, STRATEGIES
 
-        print("\n".join(STRATEGIES))
+        print("\n".join((*STRATEGIES, *RESHARING)))
         return 0
     strategy, config = argv[0], Path(argv[1])
     from localnet.chaos.launcher import prepare
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     prepare(config)
     from tests.liars.strategies import take_on
 
-    take_on(strategy)
+    take_on(strategy, config.resolve().parent)
     from p2p_dkg.__main__ import main as keeper
 
     return keeper(argv[1:])

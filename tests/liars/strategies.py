@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from authnet_core.crypto.secp256k1 import Q
@@ -20,15 +22,38 @@ from p2p_dkg.login import service
 from p2p_dkg.login.receipt_desk import ReceiptDesk
 from p2p_dkg.runner import sessions
 from p2p_dkg.runner.driver import Driver
+from tests.liars.resharing import NEW_LIES, OLD_LIES, lie_in_resharings
 from tests.sim.evil import evil_dealing
 from tests.sim.lies_talk import spoilt
 
 Twist = Callable[[State, Effect], Iterable[Effect]]
 
 
-def take_on(strategy: str) -> None:
-    """Bend this process. Raises KeyError for a strategy that there is not."""
-    STRATEGIES[strategy]()
+AS_TOLD = "as-told"
+"""Lies while keys move, each time in the way that NODE/run/lie names; what is told is noted in NODE/run/lies."""
+
+
+def take_on(strategy: str, node: Path) -> None:
+    """Bend the keeper of `node`, this process. Raises KeyError for a strategy that there is not."""
+    run = node / "run"
+    if strategy in STRATEGIES:
+        STRATEGIES[strategy]()
+    elif strategy == AS_TOLD:
+        lie_in_resharings(lambda _: _first_line(run / "lie"), partial(_note, run / "lies"))
+    elif strategy in RESHARING:
+        lie = strategy.removeprefix(MOVING)
+        lie_in_resharings(lambda _: lie, partial(_note, run / "lies"))
+    else:
+        raise KeyError(strategy)
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
+
+
+def _note(path: Path, lie: str) -> None:
+    with path.open("a") as file:
+        file.write(f"{lie}\n")
 
 
 # ---- dealings
@@ -134,3 +159,6 @@ STRATEGIES: dict[str, Callable[[], None]] = {
     "junk-shares": _junk_shares,
     "junk-receipts": _junk_receipts,
 }
+MOVING = "moving/"
+RESHARING = tuple(MOVING + lie for lie in (*OLD_LIES, *NEW_LIES))
+"""Told only while keys move."""

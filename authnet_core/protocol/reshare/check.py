@@ -28,8 +28,8 @@ def refuse_deal(params: ReshareParams, dealer: Party, deal: ReshareDeal) -> str 
 
 def refuse_test(params: ReshareParams, test: ReshareTest) -> str | None:
     """Exactly k' canonical scalars. Whether they are the right ones, the receivers find out."""
-    if test.rid != params.rid:
-        return "test of another resharing"
+    if test.rid != params.rid or len(test.gamma_seed) != 32:
+        return "test of another resharing, or under no challenge"
     if len(test.u) != params.new.k or any(len(c) != 32 for c in test.u) or not is_canonical(b"".join(test.u)):
         return "test polynomial that is not k' canonical scalars"
     return None

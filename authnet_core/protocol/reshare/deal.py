@@ -91,7 +91,7 @@ def answer(params: ReshareParams, sharing: Sharing, gamma_seed: bytes) -> Reshar
     combination of the shares without the mask."""
     gamma = gamma_weights(params, gamma_seed)
     u = tuple(scalar_bytes(inner_product(gamma, column) + row(column, params.count)) for column in sharing.columns)
-    return ReshareTest(params.rid, u)
+    return ReshareTest(params.rid, u, gamma_seed)
 
 
 def gamma_weights(params: ReshareParams, gamma_seed: bytes) -> bytes:

@@ -92,6 +92,8 @@ class ReshareTest:
 
     rid: bytes
     u: tuple[bytes, ...]
+    gamma_seed: bytes
+    """The challenge that it answers. Signed, so that the answer is evidence without the chain's word for D."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def read_view(params: ReshareParams, view: ReshareView, before: Picture | None =
         dealers=dealers,
         gamma_seed=gamma_seed,
         is_forked=bool(view.gamma_seed) and not gamma_seed,
-        tests=_tests(params, view.tests, dealers),
+        tests=_tests(params, view, dealers),
         acks=dict(view.acks),
         q=tuple(sorted(view.q)),
         readies=dict(view.readies),
@@ -118,13 +118,12 @@ def _gamma_seed(
     return seed if seed.hex() == view.gamma_seed else b""
 
 
-def _tests(
-    params: ReshareParams, views: Mapping[Party, tuple[str, ...]], dealers: tuple[Party, ...]
-) -> dict[Party, ReshareTest]:
+def _tests(params: ReshareParams, view: ReshareView, dealers: tuple[Party, ...]) -> dict[Party, ReshareTest]:
     tests = {}
-    for j in sorted(set(views) & set(dealers)):
+    for j in sorted(set(view.tests) & set(dealers)):
         try:
-            test = ReshareTest(params.rid, tuple(bytes.fromhex(c) for c in views[j]))
+            u = tuple(bytes.fromhex(c) for c in view.tests[j])
+            test = ReshareTest(params.rid, u, bytes.fromhex(view.gamma_seed))
         except ValueError:
             continue
         if check.refuse_test(params, test) is None:

@@ -38,7 +38,7 @@ def load_test(params: ReshareParams, payload: bytes) -> tuple[bytes, ReshareTest
     if len(payload) != 32 + SCALAR * params.new.k:
         raise ValueError("not a stored test")
     u = tuple(payload[at : at + SCALAR] for at in range(32, len(payload), SCALAR))
-    return payload[:32], ReshareTest(params.rid, u)
+    return payload[:32], ReshareTest(params.rid, u, payload[:32])
 
 
 def store_bundle(bundle: ReshareBundle) -> Store:

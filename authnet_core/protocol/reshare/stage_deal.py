@@ -3,7 +3,6 @@
 from authnet_core.protocol.reshare import check, records
 from authnet_core.protocol.reshare.deal import Dealing, answer
 from authnet_core.protocol.reshare.effects import ReshareEffect, SendAllNew, SendNew
-from authnet_core.protocol.reshare.params import Peer
 from authnet_core.protocol.reshare.picture import Phase, Picture, bit
 from authnet_core.protocol.reshare.state import OldState, State
 
@@ -70,12 +69,3 @@ def _answer(state: State, old: OldState, dealing: Dealing, picture: Picture) -> 
         raise RuntimeError(f"own deal fails its own test: {reason}")
     old.tested, old.dealing = (picture.gamma_seed, test), None
     return [records.store_test(picture.gamma_seed, test), *state.submit(picture, test)]
-
-
-def nonce_places(state: State) -> list[Peer]:
-    """Old members to ask for nonces: who dealt has the batch, so those first; never one that lied."""
-    new, picture = state.new, state.picture
-    bad = new.bad_nonces if new else set()
-    places = [place for place in state.old_places() if place.index not in bad]
-    dealt = picture.deals if picture else {}
-    return sorted(places, key=lambda place: place.index not in dealt)

@@ -18,7 +18,6 @@ from authnet_core.protocol.reshare.messages import (
 )
 from authnet_core.protocol.reshare.params import Party, Peer, Sender
 from authnet_core.protocol.reshare.picture import Phase, Picture, bit
-from authnet_core.protocol.reshare.stage_deal import nonce_places
 from authnet_core.protocol.reshare.stage_receive import acknowledge, complain, open_held
 from authnet_core.protocol.reshare.stage_result import advance
 from authnet_core.protocol.reshare.state import State, Want
@@ -78,14 +77,14 @@ def after_bundle(state: State, picture: Picture) -> list[ReshareEffect]:
 
 
 def take_nonces(state: State, sender: Sender, message: Nonces) -> list[ReshareEffect]:
-    """Nonces of an old member: checked against N all at once; a member that lied is not asked again."""
+    """Nonces of a member: checked against N all at once; a member that lied is not asked again."""
     new = state.new
-    if new is None or sender.old is None or sender.old in new.bad_nonces or state.has_result:
+    if new is None or not new.bad_nonces.isdisjoint(sender.places) or state.has_result:
         return []
     if not state.lacking_nonces(new) or not state.was_asked(sender, WantNonces(message.rid)):
         return []
     if reason := sums.refuse_nonces(state.params, state.keys, message.nonces):
-        new.bad_nonces.add(sender.old)
+        new.bad_nonces.update(sender.places)
         return state.blame_sender(sender, reason) + _ask_nonces(state)
     if not new.nonces:
         new.nonces[:] = bytes(SCALAR * state.params.count)
@@ -99,7 +98,18 @@ def take_nonces(state: State, sender: Sender, message: Nonces) -> list[ReshareEf
 
 def _ask_nonces(state: State) -> list[ReshareEffect]:
     want = WantNonces(state.params.rid)
-    return [state.send(place, want) for place in state.fetcher.ask(want, nonce_places(state), 1)]
+    return [state.send(place, want) for place in state.fetcher.ask(want, _nonce_places(state), 1)]
+
+
+def _nonce_places(state: State) -> list[Peer]:
+    """Whom to ask for nonces, never one that lied. Old members, of whom those that dealt have the batch; before them,
+    once it is final, new members that hold it: they are still there when the old committee's grace is over."""
+    picture, bad = state.picture, state.new.bad_nonces if state.new else set()
+    dealt = picture.deals if picture else {}
+    places = sorted(state.old_places(), key=lambda place: place.index not in dealt)
+    if picture is not None and picture.phase is Phase.FINAL:
+        places = [place for place in state.new_places() if place.index in picture.holders] + places
+    return [place for place in places if place not in bad]
 
 
 def missing_bundles(state: State, picture: Picture) -> list[Party]:
@@ -158,7 +168,7 @@ def _wanted(state: State, picture: Picture) -> list[tuple[Want, list[Peer]]]:
         origin = [Peer(True, j)] if state.old is None or state.old.me != j else []
         wanted.append((WantReshareBundle(rid, j), origin + [p for p in state.new_places() if p.index in having]))
     if misses_nonces(state):
-        wanted.append((WantNonces(rid), nonce_places(state)))
+        wanted.append((WantNonces(rid), _nonce_places(state)))
     for j in stage_recovery.missing_recoveries(state, picture):
         heard = state.new.recovered.get(j, {})
         wanted.append((WantReshareRecovery(rid, j), [p for p in state.new_places() if p.index not in heard]))
@@ -185,6 +195,7 @@ def _find(state: State, picture: Picture, sender: Sender, want: Want) -> Reshare
         case WantReshareRecovery():
             return stage_recovery.answer(state, picture, sender, want)
         case WantNonces():
-            if state.old is None or not state.old.rows:
-                return None
-            return Nonces(state.params.rid, nonces_of(bytes(state.old.rows)))
+            rows = bytes(state.old.rows) if state.old is not None else b""
+            if not rows and state.new is not None:
+                rows = state.new.result or b""
+            return Nonces(state.params.rid, nonces_of(rows)) if rows else None

@@ -69,8 +69,8 @@ class NewState:
     """Convicted dealer -> receiver -> its plaintext, None where that one is bad too."""
     nonces: bytearray = field(default_factory=bytearray, repr=False)
     """Checked against N; zeros where none came yet or there is none."""
-    bad_nonces: set[Party] = field(default_factory=set)
-    """Old members whose answer did not give N."""
+    bad_nonces: set[Peer] = field(default_factory=set)
+    """Members whose answer did not give N."""
     total: tuple[bytes, bytes] | None = None
     """(seed of the challenge, M)."""
     result: bytes | None = field(default=None, repr=False)

@@ -127,6 +127,46 @@ async def test_an_epoch_that_a_reorganisation_undid_never_reaches_the_chain(tmp_
         anvil.stop()
 
 
+async def test_a_member_whose_entry_a_reorganisation_undid_registers_again(tmp_path: Path) -> None:
+    """Epoch 2 was full and had started when its announcement and all entries were taken back, and announced anew."""
+    anvil, nodes, chain = Anvil(tmp_path), fake_nodes(6), FakeChain()
+    chain.in_charge = 1
+    anvil.start()
+    try:
+        async with Ethereum(anvil.url) as ethereum:
+            admin = RegistryAdmin(ethereum, OWNER_KEY)
+            registry = await admin.set_up(setup_for(nodes[:5]))
+            await fill(registry, nodes[1:5])
+            config = node_of(tmp_path, registry, nodes[0])
+            others = [*nodes[1:4], nodes[5]]
+            async with fake_keeper(config, nodes[0], chain), running(config):
+                await until("epoch 1 is full", lambda: _has_started(registry, 1))
+                await mine(ethereum)
+                await until("epoch 1 is on chain", lambda: 1 in chain.epochs)
+                before = await ethereum.request("evm_snapshot")
+                await open_second(admin, registry, [nodes[0], *others])
+                for node in others:
+                    await node.register(registry, node.entry(epoch=2))
+
+                async def sees_it_full() -> bool:
+                    seen = await ask(config)
+                    return (seen["epoch"], seen["members"]) == (2, 5)
+
+                await until("it registers, and epoch 2 starts", sees_it_full)
+                assert await _has_started(registry, 2)
+                await ethereum.request("evm_revert", before)
+                assert await registry.last_epoch() == 1
+                await open_second(admin, registry, [*others, nodes[0]])
+
+                async def has_entry() -> bool:
+                    epoch = await registry.epoch(2)
+                    return epoch is not None and [m.operator for m in epoch.members] == [nodes[0].operator]
+
+                await until("it registers again", has_entry)
+    finally:
+        anvil.stop()
+
+
 async def _has_started(registry: Registry, number: int) -> bool:
     epoch = await registry.epoch(number)
     return epoch is not None and epoch.status is EpochStatus.STARTED

@@ -96,6 +96,10 @@ class TwoCommittees(World):
         current: EpochView = self.chain.query("/epoch/current", EpochView)
         return current.epoch
 
+    def view(self, epoch: int) -> EpochView:
+        found: EpochView = self.chain.query(f"/epoch/{epoch}", EpochView)
+        return found
+
     @property
     def pool(self) -> PoolView:
         """Of secp256k1."""

@@ -21,7 +21,7 @@ from authnet_core.protocol.reshare.messages import (
     WantNonces,
     WantReshareBundle,
 )
-from authnet_core.protocol.reshare.params import Sender
+from authnet_core.protocol.reshare.params import ReshareParams, Sender
 from authnet_core.protocol.views import ReshareView
 from tests.sim.reshare.estate import Estate, wide
 
@@ -50,8 +50,13 @@ def spoil(row: bytes, by: int) -> bytes:
 
 def evil_dealing(estate: Estate, j: int, seed: bytes, strategy: str, victim: int) -> Dealing:
     """A dealing that is wrong in the one way that the strategy names; else the right one."""
-    params = estate.params
-    shares, mask = shares_of(estate.rows[j]), estate.masks[j]
+    own = shares_of(estate.rows[j]), estate.masks[j]
+    return bent_dealing(estate.params, j, seed, own, (strategy, victim))
+
+
+def bent_dealing(params: ReshareParams, j: int, seed: bytes, own: tuple[bytes, bytes], lie: tuple[str, int]) -> Dealing:
+    """The same from own shares of the batch and of the mask; `lie` is (strategy, victim among the receivers)."""
+    (shares, mask), (strategy, victim) = own, lie
     if strategy == "wrong constant":
         shares = shares[:-32] + spoil(shares[-32:], 1)
     if strategy == "wrong mask":

@@ -93,8 +93,8 @@ class LyingReceiver:
         self.complained.add(j)
         rid, seen = bytes.fromhex(view.rid), view.deals[j]
         deal = ReshareDeal(rid, bytes.fromhex(seen.e), bytes.fromhex(seen.pok), bytes.fromhex(seen.root))
-        test = ReshareTest(rid, tuple(bytes.fromhex(c) for c in view.tests[j]))
         gamma, ek = bytes.fromhex(view.gamma_seed), self.estate.eks[self.m]
+        test = ReshareTest(rid, tuple(bytes.fromhex(c) for c in view.tests[j]), gamma)
         made = make_complaint(self.estate.params, self.m, deal, gamma, test, self.bundles[j], ek)
         match self.strategy:
             case "complaint with altered D":

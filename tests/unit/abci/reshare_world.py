@@ -157,7 +157,7 @@ class Move:
     def rtest(self, dealer: int, **changes: Any) -> wire.ReshareTest:
         seed = bytes.fromhex(self.view.gamma_seed)
         self.tests[dealer] = answer(self.params, self.deal_of(dealer).sharing, seed)
-        return wire.ReshareTest(**{"rid": self.rid, "u": self.tests[dealer].u, **changes})
+        return wire.ReshareTest(**{"rid": self.rid, "u": self.tests[dealer].u, "gamma_seed": seed, **changes})
 
     def test(self, dealers: Iterable[int] = (1, 2, 3, 4, 5)) -> list[Code | None]:
         return self.world.send(*(self.tx_old(j, rtest=self.rtest(j)) for j in dealers))
@@ -187,7 +187,7 @@ class Move:
         key = secret("ek", params.to_epoch, self.new[member - 1], params.counter)
         u = tuple(bytes.fromhex(c) for c in self.view.tests[dealer])
         seed = bytes.fromhex(self.view.gamma_seed)
-        test = ReshareTest(self.rid, u)
+        test = ReshareTest(self.rid, u, seed)
         made = complaint.make_complaint(params, member, dealing.deal, seed, test, dealing.bundle, key)
         fields: dict[str, Any] = {
             "rid": made.rid,

@@ -107,6 +107,7 @@ def test_init_chain_again_until_the_first_commit(tmp_path: Path) -> None:
     world.app.close()
 
 
+PUBLIC = app_state_json(5, serve_delay_ms=30_999).replace(b'"dev":true', b'"dev":false')
 VALIDATORS = ValidatorSet(tuple(sorted((consensus_key(j), 1) for j in range(1, 6))))
 
 
@@ -140,6 +141,7 @@ VALIDATORS = ValidatorSet(tuple(sorted((consensus_key(j), 1) for j in range(1, 6
         (CHAIN, app_state_json(5, allow_forkable=2), VALIDATORS, "params.allow_forkable"),
         (CHAIN, app_state_json(5, pool_low=5_000), VALIDATORS, "params.pool_low"),
         (CHAIN, app_state_json(5, t_q_ms=60_001), VALIDATORS, "params.t_q_ms"),
+        (CHAIN, PUBLIC, VALIDATORS, "params.serve_delay_ms: must be 31000 or more"),
         (CHAIN, app_state_json(4), VALIDATORS, "5, but 4 observers"),
         (CHAIN, app_state_json(5), ValidatorSet(tuple((k, 2) for k, _ in VALIDATORS.members)), "power 1"),
         (CHAIN, app_state_json(5), ValidatorSet(((b"short", 1), *VALIDATORS.members[1:])), "ed25519"),

@@ -157,7 +157,7 @@ def altered(value: Any) -> list[Any]:
     if isinstance(value, str):
         flipped = value[:-1] + ("0" if value[-1:] != "0" else "1")
         return [flipped, "", value + "00", value.upper(), value.upper() + "A", "zz", 7, None]
-    return [value[:-1], [*value, value[0]], list(reversed(value)), [value[1], *value[1:]], [], "x", [1] * len(value)]
+    return [value[:-1], [*value, value[0]], list(reversed(value)), [value[-1], *value[1:]], [], "x", [1] * len(value)]
 
 
 @pytest.mark.parametrize("number", [0, 1])

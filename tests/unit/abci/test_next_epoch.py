@@ -197,6 +197,19 @@ def test_an_epoch_called_off_too_late_does_not_block_the_registry(world: World) 
     assert one(world, next_record(epoch=4, previous=3), 1).code is None
 
 
+def test_a_registry_that_called_off_a_whole_line_too_late_is_not_blocked(world: World) -> None:
+    """Epochs 2 and 3 were in charge; the registry has taken back both and goes on after epoch 1."""
+    hand_over(world)
+    hand_over(world, next_record(epoch=3, nodes=FIRST, previous=2), [6, 7, 8, 9])
+    fourth = next_record(epoch=4, previous=1)
+    assert one(world, next_record(aborted=True), 1).code == Code.RECORD_STALE
+    assert one(world, fourth, 1).code == Code.RECORD_STALE
+    observe(world, next_record(epoch=3, nodes=FIRST, previous=2, aborted=True), [1, 2, 3, 4])
+    assert one(world, next_record(epoch=4, previous=0), 1).code == Code.RECORD_STALE
+    hand_over(world, fourth, [1, 2, 3, 4])
+    assert world.query("/epoch/4").previous == 3
+
+
 def test_the_first_epoch_is_never_called_off(world: World) -> None:
     assert one(world, epoch_record(5, aborted=True)).code == Code.RECORD_STALE
 

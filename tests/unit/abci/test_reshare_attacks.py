@@ -43,7 +43,7 @@ def test_t_old_and_t_new_liars_stop_nothing(moving: KeyedWorld, lie: str) -> Non
         if lie == "shares":
             u[1] = secret("other")
         move.test([1, 3, 4, 5])
-        assert moving.send(move.tx_old(2, rtest=wire.ReshareTest(rid=move.rid, u=u))) == [None]
+        assert moving.send(move.tx_old(2, rtest=move.rtest(2, u=u))) == [None]
     assert move.phase == "ack"
     everything = sum(1 << (j - 1) for j in move.view.tests)
     assert move.ack(everything, [4], pub(9)) == [None], "a forged M"
@@ -98,7 +98,7 @@ def test_nothing_of_one_attempt_counts_in_another(moving: KeyedWorld) -> None:
     assert second.view.gamma_seed != move.view.gamma_seed
     for j in range(1, 6):
         u = [bytes.fromhex(c) for c in move.view.tests[j]]
-        assert moving.send(second.tx_old(j, rtest=wire.ReshareTest(rid=second.rid, u=u))) == [None]
+        assert moving.send(second.tx_old(j, rtest=second.rtest(j, u=u))) == [None]
     second.ack()
     assert second.phase == "failed", "the constants give another sum than M"
 
@@ -142,7 +142,7 @@ def test_what_one_member_can_write_is_bounded(moving: KeyedWorld) -> None:
     deals = [move.tx_old(1, rdeal=move.rdeal(1, root=secret(i))) for i in range(5)]
     assert moving.send(*deals) == [None] + [Code.ALREADY_DONE] * 4
     move.deal([2, 3, 4, 5])
-    tests = [move.tx_old(1, rtest=wire.ReshareTest(rid=move.rid, u=[secret(i)] * 3)) for i in range(5)]
+    tests = [move.tx_old(1, rtest=move.rtest(1, u=[secret(i)] * 3)) for i in range(5)]
     assert moving.send(*tests) == [None] + [Code.ALREADY_DONE] * 4
     move.test([2, 3, 4, 5])
     total = move.total
@@ -191,7 +191,7 @@ def test_a_committee_of_nine_becomes_five(tmp_path: Path) -> None:
     assert set(move.deal(range(1, 10))) == {None}
     assert set(move.test(range(1, 10))) == {None}
     assert set(move.ack(2**9 - 1)) == {None}
-    assert {blame.convict for blame in world.query("/blame")} == {3, 8}
+    assert {blame.convict for blame in world.query("/blame")} == {3, 8} == set(move.view.blamed)
     assert set(move.ready()) == {None}
     assert len(move.view.q) == 5
     assert all(move.opens(members) for members in combinations(range(1, 6), 3))

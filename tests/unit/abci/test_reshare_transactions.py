@@ -86,9 +86,11 @@ def test_rtest_refusals(move: Move) -> None:
         move.world.block(step_ms=step)
     assert move.phase == "test"
     good = move.rtest(1)
-    assert send_old(move, 1, rtest=wire.ReshareTest(rid=move.rid, u=good.u[:2])) == Code.MALFORMED
-    assert send_old(move, 1, rtest=wire.ReshareTest(rid=move.rid, u=[*good.u, good.u[0]])) == Code.MALFORMED
-    assert send_old(move, 1, rtest=wire.ReshareTest(rid=move.rid, u=[b"\xff" * 32, *good.u[1:]])) == Code.MALFORMED
+    assert send_old(move, 1, rtest=move.rtest(1, gamma_seed=secret("another challenge"))) == Code.MALFORMED
+    assert send_old(move, 1, rtest=move.rtest(1, gamma_seed=b"")) == Code.MALFORMED
+    assert send_old(move, 1, rtest=move.rtest(1, u=good.u[:2])) == Code.MALFORMED
+    assert send_old(move, 1, rtest=move.rtest(1, u=[*good.u, good.u[0]])) == Code.MALFORMED
+    assert send_old(move, 1, rtest=move.rtest(1, u=[b"\xff" * 32, *good.u[1:]])) == Code.MALFORMED
     assert send_old(move, 5, rtest=good) == Code.NOT_A_DEALER, "it is not in D"
     assert send_new(move, 1, rtest=good) in (Code.WRONG_EPOCH, Code.NOT_A_MEMBER)
     assert send_old(move, 1, rtest=good) is None
@@ -189,7 +191,7 @@ def cheating(move: Move, dealer: int = 3) -> None:
     move.test([j for j in range(1, 6) if j != dealer])
     u = list(move.rtest(dealer).u)
     u[1] = secret("other")
-    assert send_old(move, dealer, rtest=wire.ReshareTest(rid=move.rid, u=u)) is None
+    assert send_old(move, dealer, rtest=move.rtest(dealer, u=u)) is None
     assert move.phase == "ack"
 
 
@@ -257,7 +259,7 @@ def test_more_than_t_convicts_in_q_end_the_attempt(move: Move) -> None:
     for dealer in range(1, 6):
         u = list(move.rtest(dealer).u)
         u[1] = secret("other", dealer)
-        assert send_old(move, dealer, rtest=wire.ReshareTest(rid=move.rid, u=u)) is None
+        assert send_old(move, dealer, rtest=move.rtest(dealer, u=u)) is None
     assert set(move.ack()) == {None}, "all receivers are evil too"
     assert move.phase == "ready"
     first, second, _ = move.view.q
@@ -272,7 +274,7 @@ def test_after_the_end_late_recovery_is_for_t_dealers(move: Move) -> None:
     for dealer in range(1, 6):
         u = list(move.rtest(dealer).u)
         u[1] = secret("other", dealer)
-        assert send_old(move, dealer, rtest=wire.ReshareTest(rid=move.rid, u=u)) is None
+        assert send_old(move, dealer, rtest=move.rtest(dealer, u=u)) is None
     move.ack()
     move.ready([1, 2, 3, 4])
     for step in (100, 10_000, 100):

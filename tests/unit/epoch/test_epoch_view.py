@@ -10,6 +10,7 @@ import pytest
 from authnet.commands.epoch_view import look, show
 from authnet.output import Output
 from authnet_core.errors import AuthnetError, Code
+from authnet_runtime.retained import RETAINED_PAGE
 from tests.unit.epoch.test_handover_view import DEAL, handover, reshare
 
 CURRENT = {"epoch": 1, "n": 5, "k": 3, "t": 1, "status": "serving", "members": [], "committee_hash": ""}
@@ -57,6 +58,25 @@ def test_the_picture_names_phase_pace_matrix_and_who_is_awaited(capsys: pytest.C
         assert part in shown
 
 
+def test_who_looks_during_the_notice_is_told_what_is_awaited(capsys: pytest.CaptureFixture[str]) -> None:
+    moving = msgspec.structs.replace(handover("announced"), notice_ends_ms=70_000, record_hash="ab" * 32)
+    show(
+        Output(),
+        look(asking(chain(**{"/handover": msgspec.to_builtins(moving, str_keys=True), "/reshares": None})), []),
+    )
+    shown = capsys.readouterr().out
+    assert "the end of the notice" in shown
+    assert "in 60 s; record abababab" in shown
+
+
+def test_a_joining_node_without_encryption_keys_is_awaited() -> None:
+    moving = msgspec.to_builtins(handover("joining", (1, 2, 3, 4, 5)), str_keys=True)
+    members = [{"index": m, "first": 0, "last": 7 if m < 5 else -1} for m in range(1, 6)]
+    answers = {"/handover": moving, "/reshares": None, "/enckeys/2": {"next_counter": 0, "members": members}}
+    found = look(asking(chain(**answers)), [])["handover"]
+    assert [(h["index"], h["what"]) for h in found["held_up_by"]] == [(5, "ENCKEY")]
+
+
 def test_without_a_hand_over_the_last_one_s_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ended = [{"epoch": 2, "outcome": "timed-out", "height": 9, "time_ms": 9, "reason": "no \x1b[31mmask"}]
     found = look(asking(chain(**{"/handover": None, "/handovers": ended})), [])
@@ -65,6 +85,21 @@ def test_without_a_hand_over_the_last_one_s_end_is_told(capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     assert "epoch 2 timed-out" in shown
     assert "\x1b" not in shown, "a node must not drive the reader's terminal"
+
+
+def test_who_is_short_of_shares_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the committee in charge alone: the next one still gets its shares."""
+
+    def batch(epoch: int, *holders: int) -> dict[str, Any]:
+        fields = {"id": "00", "epoch": epoch, "first_index": 0, "count": 24, "root": "00"}
+        return fields | {"holders": list(holders)}
+
+    listed = [batch(1, 1, 2, 3, 5), batch(1, 1, 2, 3), batch(2, 1)]
+    found = look(asking(chain(**{f"/reshares/retained/0/{RETAINED_PAGE}": listed})), [])
+    assert found["short"] == [{"index": 4, "batches": 2}, {"index": 5, "batches": 1}]
+    show(Output(), found)
+    assert "party 4 lacks 2 batches, party 5 lacks 1 batches" in capsys.readouterr().out
+    assert look(asking(chain()), [])["short"] == []
 
 
 def test_a_node_that_does_not_answer_is_said_so() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -11,6 +11,8 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.handover import eta_ms, holdups, matrix
 from authnet_core.protocol.views import (
     ComplaintView,
+    EncKeysView,
+    EncKeyView,
     EpochView,
     HandoverView,
     ReadyNodeView,
@@ -18,6 +20,7 @@ from authnet_core.protocol.views import (
     ResharesView,
     ReshareView,
 )
+from authnet_runtime.chain import ChainReader
 from epoch_manager import handover as module
 from epoch_manager.handover import HandoverWatch
 
@@ -72,6 +75,15 @@ def test_a_new_node_that_is_not_ready_is_named() -> None:
     assert holdups(handover("announced"), (), 5) == []
 
 
+def test_a_new_node_without_encryption_keys_is_named() -> None:
+    """Its chain is up and says so; its keeper is not: nothing begins without both."""
+    found = holdups(handover("joining", (1, 2, 3, 4)), (), 5, {1, 2, 5})
+    assert named([*found]) == [
+        f"new node {m}: no {what} yet" for m, what in ((5, "READY_NODE"), (3, "ENCKEY"), (4, "ENCKEY"))
+    ]
+    assert holdups(handover("switching", (1, 2, 3, 4, 5)), (), 5, {1, 2}) == []
+
+
 def test_each_phase_waits_for_its_own_side() -> None:
     now = handover("resharing", (1, 2, 3, 4, 5))
     dealt = dict.fromkeys((1, 2, 3, 5), DEAL)
@@ -98,6 +110,12 @@ def test_the_matrix_has_old_dealers_down_and_new_receivers_across() -> None:
     )
     rows = ["".join(cell.mark for cell in row) for row in matrix(view, 5, 3)]
     assert rows == ["QQt", "att", "ddd", "XXX", "..."]
+
+
+def test_a_dealer_with_a_wrong_constant_is_crossed_out_too() -> None:
+    """No complaint shows it, only the polynomial on which the others agree."""
+    view = reshare("ready", deals=dict.fromkeys((1, 2), DEAL), acks={1: 0b11}, q=(1,), blamed=(2,))
+    assert ["".join(cell.mark for cell in row) for row in matrix(view, 2, 1)] == ["Q", "X"]
 
 
 def test_the_time_left_follows_the_pace() -> None:
@@ -142,3 +160,23 @@ async def test_the_whole_picture_is_drawn_only_when_somebody_asks(
     assert (seen["phase"], [held["index"] for held in seen["held_up_by"]]) == ("resharing", [2, 3, 4, 5])
     chain.is_away = True
     assert await watch.picture() == seen
+
+
+class JoiningChain:
+    """A joining committee in which one has posted no encryption key."""
+
+    async def query(self, path: str, _: type) -> Any:
+        members = tuple(EncKeyView(index=m, first=0, last=3 if m != 4 else -1) for m in range(1, 6))
+        return {
+            "/handover": handover("joining", (1, 2, 3, 4, 5)),
+            "/enckeys/2": EncKeysView(next_counter=0, members=members),
+            "/epoch/1": None,
+            "/reshares": None,
+        }[path]
+
+
+@pytest.mark.anyio
+async def test_the_epoch_manager_s_status_names_them_too() -> None:
+    seen = await HandoverWatch(cast(ChainReader, JoiningChain())).look()
+    assert seen is not None
+    assert seen["held_up_by"] == [{"side": "new", "index": 4, "what": "ENCKEY"}]

@@ -65,12 +65,14 @@ class Contract:
 
     def __init__(self, *epochs: EpochState) -> None:
         self.epochs = {e.epoch: e for e in epochs}
+        self.pending: dict[int, EpochState] = {}
 
     async def last_epoch(self) -> int:
         return max(self.epochs, default=0)
 
-    async def epoch(self, number: int) -> EpochState | None:
-        return self.epochs.get(number)
+    async def epoch(self, number: int, at: BlockRef | None = None) -> EpochState | None:
+        """All of it is final, but for what `pending` has of the newest block."""
+        return (self.pending if at is None else {}).get(number, self.epochs.get(number))
 
 
 class FixedSender:
@@ -79,6 +81,7 @@ class FixedSender:
 
 class Recording(Registrar):
     def __init__(self, contract: Contract, status: Status) -> None:
+        self.contract = contract
         own = OwnEntry(COMET, "/ip4/127.0.0.1/tcp/1", "127.0.0.1:2", "http://127.0.0.1:3")
         super().__init__(
             cast(Registry, contract), cast(Sender, FixedSender()), cast(RpcClient, FixedKeeper()), own, status
@@ -97,7 +100,7 @@ class FixedKeeper:
 
 
 def rig(first: int, *epochs: EpochState) -> tuple[Recording, Status]:
-    status = Status("0xregistry", first, OWN)
+    status = Status("0xregistry", first, OWN, finalized=BlockRef(9, "0xfinal", 0))
     return Recording(Contract(*epochs), status), status
 
 
@@ -127,6 +130,30 @@ async def test_a_node_of_a_later_epoch_waits_for_it_and_looks_at_no_former_one()
     registrar, status = rig(2, stage(1, EpochStatus.STARTED), stage(2, EpochStatus.STARTED, registered=True))
     assert await registrar.step()
     assert status.registered
+
+
+@pytest.mark.anyio
+async def test_an_epoch_is_left_behind_when_its_start_is_final() -> None:
+    """A re-organisation may take the start back, and this node's entry with it."""
+    first, open_again = stage(1, EpochStatus.STARTED, registered=True), stage(2, EpochStatus.OPEN, invited=True)
+    registrar, _ = rig(1, first, open_again)
+    registrar.contract.pending[2] = stage(2, EpochStatus.STARTED, registered=True)
+    assert not await registrar.step()
+    assert registrar.sent == []
+    del registrar.contract.pending[2]
+    assert not await registrar.step()
+    assert registrar.sent == [2]
+
+
+@pytest.mark.anyio
+async def test_a_rewritten_registry_is_looked_at_from_the_first_epoch_on() -> None:
+    first = stage(1, EpochStatus.STARTED, registered=True)
+    registrar, status = rig(1, first, stage(2, EpochStatus.STARTED, registered=True))
+    assert await registrar.step()
+    registrar.contract.epochs[2] = stage(2, EpochStatus.OPEN, invited=True)
+    status.rescan("reorg")
+    assert not await registrar.step()
+    assert registrar.sent == [2]
 
 
 @pytest.mark.anyio

@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from authnet_core.errors import AuthnetError, Code
-from authnet_core.wire.tx import decode_record
+from authnet_core.wire.tx import decode_record, record_hash
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.ethereum import BlockRef
 from authnet_runtime.registry import NEVER_S, Snapshot
-from authnet_runtime.registry_state import AudienceState, EpochState, EpochStatus, VerifierState
+from authnet_runtime.registry_state import AudienceState, EpochState, EpochStatus, VerifierState, epoch_record
 from authnet_runtime.rpc_client import RpcClient
 from epoch_manager import observer as module
 from epoch_manager.observer import Observer
@@ -47,6 +47,12 @@ class Shown:
     called_off: bool = False
 
 
+@dataclass(frozen=True)
+class Announced:
+    record_hash: str
+    committee: Shown
+
+
 class Node:
     """A keeper and a chain in one; `shown` maps path to version."""
 
@@ -56,6 +62,7 @@ class Node:
         self.phases: dict[str, str] = {}
         self.called_off: set[str] = set()
         self.later = 0
+        self.announced: tuple[str, int] | None = None
         self.shown: dict[str, int] = {}
         self.refuse: Code | None = None
         self.chain_down = False
@@ -85,6 +92,8 @@ class Node:
             raise AuthnetError(Code.UNAVAILABLE, "down")
         if path == "/epoch/current":
             return Shown(1, "serving", self.in_charge) if self.in_charge > 0 else None
+        if path == "/handover":
+            return Announced(self.announced[0], Shown(1, "next", self.announced[1])) if self.announced else None
         version = self.shown.get(path[1:])
         if version is None:
             return None
@@ -251,6 +260,24 @@ async def test_the_next_epoch_is_observed_beside_the_verifiers() -> None:
     assert node.sent == ["epoch/2", "verifier/google"]
     node.shown |= {"epoch/2": 1, "verifier/google": 1}
     assert not await observer.step()
+
+
+async def test_a_record_that_replaced_the_announced_one_is_sent_for_its_refusal() -> None:
+    """The registry was rewritten after its block was final: the operator must see that chain and registry disagree."""
+    node, observer, status = rig()
+    node.shown = {"epoch/1": 1, "verifier/google": 1, "epoch/2": 1}
+    node.phases["epoch/2"] = "next"
+    announced = later(2, EpochStatus.STARTED)
+    node.announced = record_hash(epoch_record(announced)).hex(), 2
+    observer.show(handing_over(announced))
+    assert not await observer.step()
+    node.refuse = Code.RECORD_REFUSED
+    observer.show(handing_over(replace(announced, members=announced.members[::-1])))
+    assert await observer.step()
+    assert status.problems["epoch 2"].code is Code.RECORD_REFUSED
+    node.refuse = None
+    assert not await observer.step()
+    assert (node.sent, list(status.problems)) == ([], ["epoch 2"])
 
 
 async def test_the_epoch_after_the_next_waits_for_its_turn() -> None:

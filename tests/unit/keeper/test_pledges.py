@@ -114,21 +114,29 @@ def test_sightings_are_bounded_and_an_abort_outlives_what_it_calls_off(seen: lis
 
 def test_a_mask_serves_one_resharing_for_ever(tmp_path: Path) -> None:
     pledges = reopen(tmp_path).pledges
-    assert pledges.claim_mask(7, RID)
-    assert pledges.claim_mask(7, RID)
-    assert not pledges.claim_mask(7, OTHER)
-    assert pledges.claim_mask(8, OTHER)
+    assert pledges.claim_mask(7, RID, has_dealt=False)
+    assert pledges.claim_mask(7, RID, has_dealt=True)
+    assert not pledges.claim_mask(7, OTHER, has_dealt=True)
+    assert pledges.claim_mask(8, OTHER, has_dealt=False)
     again = reopen(tmp_path).pledges
-    assert again.claim_mask(7, RID)
-    assert not again.claim_mask(7, OTHER)
-    assert not again.claim_mask(8, RID)
+    assert again.claim_mask(7, RID, has_dealt=True)
+    assert not again.claim_mask(7, OTHER, has_dealt=True)
+    assert not again.claim_mask(8, RID, has_dealt=True)
+
+
+def test_a_mask_is_not_given_twice_to_a_resharing_whose_deal_is_gone(tmp_path: Path) -> None:
+    """Deal and answer are erased when it is over: what is shown of it afterwards must not get another answer."""
+    pledges = reopen(tmp_path).pledges
+    assert pledges.claim_mask(7, RID, has_dealt=False)
+    assert not pledges.claim_mask(7, RID, has_dealt=False)
+    assert not reopen(tmp_path).pledges.claim_mask(7, RID, has_dealt=False)
 
 
 @pytest.mark.parametrize("name", ["sightings", "masks"])
 def test_a_record_that_was_tampered_with_is_noticed(tmp_path: Path, name: str) -> None:
     pledges = reopen(tmp_path).pledges
     pledges.sight(sighting_of(record()))
-    pledges.claim_mask(1, RID)
+    pledges.claim_mask(1, RID, has_dealt=False)
     path = tmp_path / "keeper" / name
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1

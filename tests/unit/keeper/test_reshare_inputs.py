@@ -50,17 +50,25 @@ __all__ = ["keystore"]
 # -- what a machine is given
 
 
-def own_shares(keystore: Keystore, rid: bytes = RID, phase: str = "deal") -> tuple[bytes | None, bytes | None]:
+def own_shares(
+    keystore: Keystore, rid: bytes = RID, phase: str = "deal", *, has_dealt: bool = False
+) -> tuple[bytes | None, bytes | None]:
     keystore.epoch(1).put_batch(SOURCE, b"x" * 256)
     keystore.epoch(1).put_batch(MASK_SOURCE, (7).to_bytes(32, "big") + bytes(32))
     room = make(keystore, committees(), [])
     nobody: Any = None
-    return room._own_shares(view(rid=rid.hex(), phase=phase), BatchKeys(nobody, MASK_SOURCE, 0))
+    return room._own_shares(view(rid=rid.hex(), phase=phase), BatchKeys(nobody, MASK_SOURCE, 0), has_dealt=has_dealt)
 
 
 def test_a_dealer_gets_its_rows_and_the_mask(keystore: Keystore) -> None:
     assert own_shares(keystore) == (b"x" * 256, (7).to_bytes(32, "big"))
-    assert own_shares(keystore) == (b"x" * 256, (7).to_bytes(32, "big")), "the same resharing after a restart"
+    again = own_shares(keystore, has_dealt=True)
+    assert again == (b"x" * 256, (7).to_bytes(32, "big")), "the same resharing after a restart"
+
+
+def test_a_deal_that_is_erased_is_not_made_again(keystore: Keystore) -> None:
+    own_shares(keystore)
+    assert own_shares(keystore) == (b"x" * 256, None), "a chain that shows the resharing from its beginning"
 
 
 def test_a_mask_that_served_another_resharing_is_given_to_none(keystore: Keystore) -> None:
@@ -70,7 +78,7 @@ def test_a_mask_that_served_another_resharing_is_given_to_none(keystore: Keystor
 
 def test_a_settled_resharing_claims_no_mask(keystore: Keystore) -> None:
     assert own_shares(keystore, phase="final") == (b"x" * 256, None)
-    assert keystore.pledges.claim_mask(9, b"o" * 32)
+    assert keystore.pledges.claim_mask(9, b"o" * 32, has_dealt=False)
 
 
 def test_machines_are_made_anew_when_a_committee_is_seen_or_called_off(keystore: Keystore) -> None:
@@ -181,7 +189,7 @@ def driver(speech: Speech) -> ReshareDriver:
         (SendNew(3, WantNonces(RID)), (2, 3, WantNonces(RID))),
         (SendAllNew(WantNonces(RID)), (2, WantNonces(RID))),
         (Submit(ReshareDeal(RID, b"", b"", b"")), (1, "rdeal")),
-        (Submit(ReshareTest(RID, ())), (1, "rtest")),
+        (Submit(ReshareTest(RID, (), bytes(32))), (1, "rtest")),
         (Submit(ReshareAck(RID, 1, b"")), (2, "rack")),
         (Submit(ReshareComplain(RID, 1, b"", b"", b"", (), b"")), (2, "rcomplain")),
         (Submit(ReshareReady(RID, b"")), (2, "ready")),

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,26 @@ def test_orders_that_are_none_change_nothing(params: dict[str, object]) -> None:
         orders.replace(params)
     assert refused.value.code is Code.BAD_PARAMS
     assert orders.delay_s(pair(2, 1)) == 0.05
+
+
+def test_a_node_that_comes_later_gets_proxies_too(tmp_path: Path) -> None:
+    async def act(places: Places, proxies: Proxies) -> None:
+        door = places.ports(6).p2p_proxy
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", door)
+        later = replace(places, committees={2: (2, 3, 4, 5, 6)})
+        later.save()
+        await proxies.welcome()
+        await proxies.welcome()
+        async with await asyncio.start_server(echo, "127.0.0.1", places.ports(6).p2p):
+            ends = await asyncio.open_connection("127.0.0.1", door, local_addr=(source_address(2), 0))
+            await says(ends, b"hello")
+            proxies.orders.replace({"cut": [[2, 6]]})
+            ends[1].write(b"later")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(ends[0].readexactly(5), 0.3)
+            proxies.orders.replace({})
+            assert await ends[0].readexactly(5) == b"later"
+            ends[1].close()
+
+    with_proxies(tmp_path, act)

@@ -93,8 +93,9 @@ def feed(machine: Resharing, *dealers: int) -> dict[str, bytes]:
 
 def give_nonces(machine: Resharing, nonces: bytes = ESTATE.nonces) -> list[ReshareEffect]:
     """To whoever was asked first."""
-    asked = [peer.index for peer, want in machine._state.fetcher.asked if want == WantNonces(PARAMS.rid)]
-    return machine.handle(Sender(old=asked[0]), Nonces(PARAMS.rid, nonces))
+    asked = next(peer for peer, want in machine._state.fetcher.asked if want == WantNonces(PARAMS.rid))
+    sender = Sender(old=asked.index) if asked.is_old else Sender(new=asked.index)
+    return machine.handle(sender, Nonces(PARAMS.rid, nonces))
 
 
 def read_gamma(deals: dict[int, ReshareDeal]) -> bytes:

@@ -79,8 +79,12 @@ def test_a_test_is_refused() -> None:
     u = TESTS[2].u
     wrong = "test polynomial that is not k' canonical scalars"
     for bad in (u[:-1], (*u, u[0]), (u[0][1:], *u[1:]), (Q.to_bytes(32, "big"), *u[1:])):
-        assert check.refuse_test(PARAMS, ReshareTest(PARAMS.rid, bad)) == wrong
-    assert check.refuse_test(PARAMS, replace(TESTS[2], rid=filled(1))) == "test of another resharing"
+        assert check.refuse_test(PARAMS, ReshareTest(PARAMS.rid, bad, bytes(32))) == wrong
+    assert (
+        check.refuse_test(PARAMS, replace(TESTS[2], rid=filled(1)))
+        == "test of another resharing, or under no challenge"
+    )
+    assert check.refuse_test(PARAMS, replace(TESTS[2], gamma_seed=b"")) is not None
 
 
 def test_a_bundle_is_refused() -> None:
@@ -121,7 +125,7 @@ def test_another_challenge_or_answer_fails() -> None:
 
 def test_two_spellings_of_one_share_are_not_the_same() -> None:
     """q is zero to the test, and would be another number to whoever stores it."""
-    zeros = ReshareTest(PARAMS.rid, (bytes(32),) * PARAMS.new.k)
+    zeros = ReshareTest(PARAMS.rid, (bytes(32),) * PARAMS.new.k, bytes(32))
     assert check.refuse_plaintext(PARAMS, 3, GAMMA, zeros, bytes(96)) is None
     spelled = Q.to_bytes(32, "big") + bytes(64)
     assert check.refuse_plaintext(PARAMS, 3, GAMMA, zeros, spelled) == "share that is not canonical"

@@ -282,6 +282,52 @@ def test_who_comes_late_says_have() -> None:
     assert effects.index(Submit(ReshareHave(RID))) > max(i for i, e in enumerate(effects) if isinstance(e, Store))
 
 
+def test_who_comes_after_the_old_committee_is_gone_gets_its_nonces_from_fellow_members() -> None:
+    machine = new_machine()
+    others = {1, 2, 4}
+    final = {"holders": others, "readies": dict.fromkeys(others, READY)}
+    ((first, _),) = sent(machine.on_chain(view("final", 20, **final)), WantNonces)
+    assert first in others
+    feed(machine, *Q3)
+    wrong = ESTATE.nonces[:32] + spoil(ESTATE.nonces[32:], 1)
+    effects = machine.handle(Sender(new=first), Nonces(RID, wrong))
+    assert effects[0] == Blame(first, "new member: nonces that do not give N")
+    ((second, _),) = sent(effects, WantNonces)
+    assert second in others - {first}
+    assert machine.handle(Sender(new=first), Nonces(RID, ESTATE.nonces)) == []
+    assert submitted(machine.handle(Sender(new=second), Nonces(RID, ESTATE.nonces))) == [ReshareHave(RID)]
+
+
+def test_whom_a_late_member_asks_for_nonces() -> None:
+    """Fellow members that hold the batch, each in turn, then old ones; before it is final old ones alone."""
+    machine = new_machine()
+    others = {1, 2, 4}
+    final = {"holders": others, "readies": dict.fromkeys(others, READY)}
+    machine.on_chain(view("final", 20, **final))
+    for _ in range(3):
+        machine.on_timer("fetch")
+    asked = {peer for peer, want in machine._state.fetcher.asked if want == WantNonces(RID)}
+    assert {peer.index for peer in asked if not peer.is_old} == others
+    assert len(asked) == 4
+    early = new_machine()
+    early.on_chain(view("test", 4))
+    assert all(peer.is_old for peer, want in early._state.fetcher.asked if want == WantNonces(RID))
+
+
+def test_a_member_that_holds_the_batch_hands_its_nonces_on() -> None:
+    machine, stored = ready_machine()
+    stored |= kept(machine.on_chain(view("ready", 8)))
+    for holder in (machine, new_machine(ME, stored)):
+        holder.on_chain(view("final", 20))
+        assert sent(holder.handle(Sender(new=5), WantNonces(RID)), Nonces) == [(5, Nonces(RID, ESTATE.nonces))]
+        assert holder.handle(Sender(old=5), WantNonces(RID)) == []
+        holder.upgrade(0)
+        holder.on_timer("serve")
+        ((_, nonces),) = sent(holder.handle(Sender(new=5), WantNonces(RID)), Nonces)
+        assert nonces.nonces == bytes(32) + ESTATE.nonces[32:]
+    assert new_machine(2).handle(Sender(new=5), WantNonces(RID)) == []
+
+
 def test_a_final_hash_that_is_not_its_own_is_a_conflict() -> None:
     machine, _ = ready_machine()
     machine.on_chain(view("ready", 8))
