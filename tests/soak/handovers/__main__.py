@@ -2,7 +2,8 @@
 
     python -m tests.soak.handovers --seed 1 [--minutes M] [--only BOUNDARY,...] [--record FILE] [--no-aborts]
 
-Goes on until all of the plan is done, or begins no hand-over after M minutes; `--record` notes what was done, and leaves out what it has.
+Goes on until all of the plan is done, or begins no hand-over after M minutes; `--record` notes what was done, and
+leaves out what it has.
 A failing run prints its seed and leaves the network's folder, with all logs.
 """
 
