@@ -24,7 +24,14 @@ from tests.soak.handovers.users import Users
 from tests.soak.handovers.voyage import Voyages
 from tests.soak.run import flush
 
-PARAMS = SMALL_POOL | {"serve_delay_ms": 30_000, "grace_ms": 10_000, "reshares_in_flight": 2}
+PARAMS = SMALL_POOL | {
+    "serve_delay_ms": 30_000,
+    "grace_ms": 10_000,
+    "first_rows": 3,
+    "rows": 3,
+    "reshares_in_flight": 1,
+}
+"""Many small batches one after another: each has its own steps to be killed at."""
 ROOM = 80
 KINDS_OF_HANDOVER = ((), ("--overlap", "3"), ("--refresh",))
 LONGEST_S = 3_600
