@@ -115,11 +115,13 @@ def _compare(found: Any, sock: Path) -> tuple[list[str], list[str], list[int]]:
     from authnet_runtime.rpc_once import query_once
 
     wrong, missing, old = list[str](), list[str](), list[int]()
-    for number in sorted(found.epochs):
+    # The present committee's too: a backup from before a switch has no share of it at all.
+    present = int(query_once(sock, "/epoch/current")["epoch"])
+    for number in sorted({*found.epochs, present}):
         try:
             epoch = query_once(sock, f"/epoch/{number}")
         except AuthnetError:
-            wrong += list(found.batches[number])
+            wrong += list(found.batches.get(number, ()))
             continue
         member = next((m["index"] for m in epoch["members"] if m["identity"] == found.identity), 0)
         others, lacking = restoring.compare(found, number, _batches(sock, number), member)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,21 @@ from authnet_core.errors import AuthnetError, Code, ConfigError
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 _TMP = ".tmp"
+_GET_GENERATION = 0x80087601
+
+
+def generation_of(path: Path) -> int:
+    """The generation of a file's inode, 0 where the file system has none.
+
+    Source: ioctl_iflags(2) and FS_IOC_GETVERSION of linux/fs.h; ext4, XFS and Btrfs keep it on disk.
+    """
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return int.from_bytes(fcntl.ioctl(fd, _GET_GENERATION, bytes(8))[:4], sys.byteorder)
+    except OSError:
+        return 0
+    finally:
+        os.close(fd)
 
 
 def sync_folder(folder: Path) -> None:

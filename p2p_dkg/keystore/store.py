@@ -18,6 +18,7 @@ from authnet_core.json_text import NOT_JSON
 from p2p_dkg.keystore.epochs import EpochFiles
 from p2p_dkg.keystore.files import (
     damaged,
+    generation_of,
     make_folder,
     read_file,
     read_passphrase,
@@ -40,6 +41,13 @@ class Place(msgspec.Struct, frozen=True):
     inodes: tuple[int, ...]
     born_ms: int
     born_height: int | None = None
+    generations: tuple[int, ...] = ()
+    """Of the inodes: a number that is freed and handed out again has another one. 0 or absent: not known."""
+
+    def is_same(self, stored: Place) -> bool:
+        """Whether the folder is the one that was remembered."""
+        pairs = zip(stored.generations, self.generations, strict=False)
+        return stored.inodes == self.inodes and all(was == now or not (was and now) for was, now in pairs)
 
 
 class SeenBlock(msgspec.Struct, frozen=True):
@@ -162,12 +170,18 @@ class Keystore:
         return self._chain_id
 
     def _settle(self) -> Place:
-        # Several inodes, since a file system may hand out one freed number again in the same order.
+        # Several inodes, since a file system may hand out freed numbers again, and in the same order.
         marks = (self.folder, *(self.folder / name for name in (FILE, *_FOLDERS)))
-        here = Place(tuple(mark.stat().st_ino for mark in marks), time.time_ns() // 1_000_000)
+        here = Place(
+            tuple(mark.stat().st_ino for mark in marks),
+            time.time_ns() // 1_000_000,
+            generations=tuple(map(generation_of, marks)),
+        )
         stored = self._get_sealed("place", Place)
-        if stored is not None and stored.inodes == here.inodes:
-            return stored
+        if stored is not None and here.is_same(stored):
+            if stored.generations == here.generations:
+                return stored
+            here = msgspec.structs.replace(stored, generations=here.generations)
         self._put_sealed("place", here)
         return here
 

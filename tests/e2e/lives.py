@@ -23,6 +23,20 @@ def sockets(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_socket()]
 
 
+def left_of(node: Path) -> list[str]:
+    """Sockets and processes of one node's folder: command lines name it, CometBFT works in it."""
+    pids = []
+    for pid in procs.marked(node.parent):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            is_there = any(word.startswith(f"{node}/".encode()) for word in words)
+            if is_there or Path(f"/proc/{pid}/cwd").readlink() == node:
+                pids.append(f"pid {pid}")
+        except OSError:  # ended meanwhile, or closed to us: then its command line named another node
+            continue
+    return [*(str(path) for path in sockets(node)), *pids]
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="authnet-"))

@@ -10,6 +10,7 @@ import pytest
 from authnet_client import Network, SyncClient
 from authnet_core.protocol.views import EpochView, KeyView
 from localnet.places import Places, load
+from tests.e2e.lives import left_of
 from tests.e2e.net import Net, wait_for
 from tests.e2e.travellers import VERIFIER, Travellers
 
@@ -103,7 +104,10 @@ def test_who_left_erases_its_shares_and_is_stopped(moving: Net) -> None:
     """The nodes of epoch 1, which the first rotation replaced."""
     wait_for("all of epoch 1 have erased", 120, lambda: len(_serving_chain_epoch(moving, 1).erased) == 5)
     wait_for("they are stopped", 20, lambda: set(range(1, 6)) <= places(moving).retired)
-    assert all(node.state == "retired" for node in moving.status().nodes if node.index <= 5)
+    retired = [node for node in moving.status().nodes if node.index <= 5]
+    assert all(node.state == "retired" for node in retired)
+    assert [left for node in retired for left in left_of(node.path)] == []
+    assert left_of(moving.node(places(moving).indexes[-1]).path), "a node that serves is seen to"
 
 
 def _serving_chain_epoch(net: Net, number: int) -> EpochView:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from authnet_core.errors import AuthnetError, Code
+from p2p_dkg.keystore import store as store_module
 from p2p_dkg.keystore.datakeys import DataKey
 from p2p_dkg.keystore.epochs import EpochFiles
+from p2p_dkg.keystore.files import generation_of
 from p2p_dkg.keystore.sealing import Box
 from p2p_dkg.keystore.sessions import BRIEF, EK, RETAINED, SessionFiles
 from p2p_dkg.keystore.store import Keystore, SeenBlock, open_keystore
@@ -336,6 +338,46 @@ def test_a_restored_copy_is_born_anew(tmp_path: Path, passphrase: Path) -> None:
     assert again.place.born_height is None
     again.bind_chain(CHAIN, 40)
     assert again.place.born_height == 40
+
+
+def test_a_copy_in_the_same_inodes_is_born_anew(
+    tmp_path: Path, passphrase: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system hands freed numbers out again, often in the same order; what it counts beside them differs."""
+    counts = {"node.keys": 7}
+    monkeypatch.setattr(store_module, "generation_of", lambda path: counts.get(path.name, 3))
+    bound(tmp_path, height=12)
+    assert open_at(tmp_path).place.born_height == 12
+    counts["node.keys"] = 8
+    assert open_at(tmp_path).place.born_height is None
+
+
+def test_a_folder_that_was_remembered_without_generations_is_the_same(
+    tmp_path: Path, passphrase: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "generation_of", lambda _: 0)
+    bound(tmp_path, height=12)
+    monkeypatch.setattr(store_module, "generation_of", lambda _: 5)
+    assert open_at(tmp_path).place.born_height == 12
+    monkeypatch.setattr(store_module, "generation_of", lambda _: 6)
+    assert open_at(tmp_path).place.born_height is None, "it remembers them from the first look on"
+
+
+def test_a_generation_is_of_the_inode_and_not_of_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    before = (path.stat().st_ino, generation_of(path))
+    os.chmod(path, 0o600)
+    path.rename(tmp_path / "other")
+    assert generation_of(tmp_path / "other") == before[1], "neither modes nor names change it"
+    if before[1] == 0:
+        pytest.skip("this file system has none")
+    seen = {before}
+    for _ in range(20):
+        (tmp_path / "other").unlink()
+        (tmp_path / "other").write_bytes(b"x")
+        seen.add(((tmp_path / "other").stat().st_ino, generation_of(tmp_path / "other")))
+    assert len(seen) == 21
 
 
 def test_one_keystore_serves_one_chain(tmp_path: Path, passphrase: Path) -> None:
