@@ -33,10 +33,10 @@ PARAMS = SMALL_POOL | {
 }
 """Many small batches one after another: each has its own steps to be killed at."""
 ROOM = 80
-KINDS_OF_HANDOVER = ((), ("--overlap", "3"), ("--refresh",))
+KINDS_OF_HANDOVER = ((), ("--overlap", "3"), ("--refresh",), ("--refresh",))
 LONGEST_S = 3_600
 MOST = 24
-"""Hand-overs; a plan needs about ten."""
+"""Hand-overs; a plan needs about fifteen: `frozen` and `switching` have room for one kill in each."""
 
 
 def main() -> int:
