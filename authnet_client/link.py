@@ -1,7 +1,5 @@
 """HTTP to the nodes: kept-alive connections, bounded answers, coded failures with one sentence each.
 
-Each node has a connection pool of its own: a pool looks at all its connections, with a system call for each idle one,
-whenever a request begins or ends, so with one for all nodes a login's cost would grow with everybody's logins.
 Requests run in the client's own task group: who has enough answers goes on, the rest finish in the background
 and keep their connections warm. Nothing of the environment is used.
 """
@@ -10,32 +8,30 @@ from __future__ import annotations
 
 import math
 import random
-import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import cache
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import anyio
+import httpcore
 import httpx
 import msgspec
 from anyio.abc import TaskGroup
 
+from authnet_client.connections import Connections, request_of
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.json_text import NOT_JSON
 
 T = TypeVar("T")
-MAX_ANSWER = 262_144
 _URLS = 64
 HEDGE_S = 0.1
 """After so long without enough answers, all nodes are asked: a login at a good network takes a third of it."""
 SHY_S = 10.0
 """How long a node that failed is asked last."""
-_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=60.0)
 _HEADERS = {"accept-encoding": "identity", "user-agent": "authnet-client"}
 _JSON = _HEADERS | {"content-type": "application/json; charset=utf-8"}
 
@@ -128,7 +124,7 @@ class Link:
         self._timeout_s = timeout_s
         self._stack = AsyncExitStack()
         self._group: TaskGroup | None = None
-        self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._pools: dict[str, Connections] = {}
         self._urls: dict[str, httpx.URL] = {}
         self._failed_at: dict[int, float] = {}
 
@@ -193,44 +189,33 @@ class Link:
             with anyio.fail_after(self._timeout_s):
                 try:
                     return await self._send(method, url, body)
-                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
                     # The node closed a kept connection just as we used it. All our calls can be repeated.
                     return await self._send(method, url, body)
-        except (TimeoutError, httpx.TimeoutException):
+        except (TimeoutError, httpcore.TimeoutException):
             raise AuthnetError(Code.TIMEOUT, f"no answer in {self._timeout_s:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpx.InvalidURL, OSError):
             raise AuthnetError(Code.NETWORK_DOWN, "not reachable") from None
 
     async def _send(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-        request = httpx.Request(method, self._url(url), headers=_JSON if body else _HEADERS, content=body)
-        response = await self._pool(request.url).handle_async_request(request)
-        try:
-            chunks, size = [], 0
-            async for chunk in response.aiter_raw():
-                size += len(chunk)
-                if size > MAX_ANSWER:
-                    raise AuthnetError(Code.BAD_NODE_ANSWER, f"an answer of more than {MAX_ANSWER} bytes")
-                chunks.append(chunk)
-            return response.status_code, b"".join(chunks)
-        finally:
-            await response.aclose()
+        request = request_of(method, self._url(url), _JSON if body else _HEADERS, body)
+        return await self._pool(request.url.origin).send(request)
 
     async def _close_pools(self) -> None:
         for pool in self._pools.values():
             await pool.aclose()
         self._pools.clear()
 
-    def _pool(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
-        """The connections to one node; beyond a committee's number of nodes, the rest share one."""
+    def _pool(self, origin: httpcore.Origin) -> Connections:
+        """The connections to one node; beyond a committee's number of nodes, none are kept."""
         if self._group is None:
             raise RuntimeError("use the client in an `async with` block")
-        name = f"{url.scheme}://{url.netloc.decode()}"
-        if name not in self._pools and len(self._pools) >= _URLS:
-            name = ""
+        name = str(origin)
         pool = self._pools.get(name)
         if pool is None:
-            # The transport alone: no redirects, cookies or environment proxies, and a third less time a request.
-            pool = self._pools[name] = httpx.AsyncHTTPTransport(verify=_tls(), limits=_LIMITS, trust_env=False)
+            if len(self._pools) >= _URLS:
+                return Connections(origin, is_kept=False)
+            pool = self._pools[name] = Connections(origin)
         return pool
 
     def _url(self, text: str) -> httpx.URL:
@@ -241,12 +226,6 @@ class Link:
             if len(self._urls) < _URLS:
                 self._urls[text] = found
         return found
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Made once: reading the certificates of all authorities takes longer than a login."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _timed(index: int, call: Callable[[int], Awaitable[T]]) -> Answer[T]:

@@ -34,11 +34,12 @@ _REVERTED = 3
 
 @dataclass(frozen=True, slots=True)
 class BlockRef:
-    """A block by number and hash; `time_s` is its timestamp."""
+    """A block by number and hash; `time_s` is its timestamp, `parent` the hash of the block before it."""
 
     number: int
     hash: str
     time_s: int
+    parent: str = ""
 
 
 @contextmanager
@@ -120,7 +121,8 @@ class Ethereum:
         if raw is None:
             return None
         try:
-            return BlockRef(int(raw["number"], 16), str(raw["hash"]), int(raw["timestamp"], 16))
+            number, time_s = int(raw["number"], 16), int(raw["timestamp"], 16)
+            return BlockRef(number, str(raw["hash"]), time_s, str(raw.get("parentHash", "")))
         except (KeyError, TypeError, ValueError):
             raise AuthnetError(Code.UNAVAILABLE, "eth_getBlockByNumber: Ethereum: malformed block") from None
 

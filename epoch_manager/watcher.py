@@ -91,6 +91,8 @@ class Watcher:
 
     async def _is_same_past(self, stored: Journal, finalized: BlockRef) -> bool:
         """Whether the stored block still is what it was; says so in the log if not."""
+        if (finalized.number, finalized.parent) == (stored.number + 1, stored.hash):
+            return True
         if finalized.number >= stored.number:
             block = finalized if finalized.number == stored.number else await self._eth.block(stored.number)
             if block is not None and block.hash == stored.hash:

@@ -23,7 +23,7 @@ from localnet.places import Places
 
 PROCESSES = ("p2p_dkg", "epoch_manager", "abci_app", "cometbft", "node_api")
 RESTART_AFTER_S = 1.0
-YIELDS = 5
+YIELDS = 10
 """How much nicer nodes are than who starts them: elsewhere users have machines of their own. A client that waits for
 the processor behind a hundred processes finds the network slow that answered long ago."""
 LAUNCHER = Path(__file__).resolve().parent / "chaos" / "launcher.py"

@@ -62,7 +62,7 @@ timeout_precommit = "${vote}ms"
 timeout_precommit_delta = "50ms"
 timeout_commit = "${commit}ms"
 skip_timeout_commit = true
-peer_gossip_sleep_duration = "30ms"
+peer_gossip_sleep_duration = "${gossip}ms"
 peer_query_maj23_sleep_duration = "1s"
 create_empty_blocks = false
 create_empty_blocks_interval = "$empty_blocks"
@@ -78,6 +78,10 @@ indexer = "null"
 [instrumentation]
 prometheus = false
 """)
+
+GOSSIP_MS, GOSSIP_MS_A_PEER = 30, 5
+"""CometBFT looks so often whether one of its peers lacks a vote or a part of a block, for each peer: with many of them,
+as in a hand-over, a node would spend more time looking than working."""
 
 STATE_SYNC = Template("""\
 [statesync]
@@ -121,6 +125,7 @@ def render(moniker: str, toml: dict[str, Any], peers: list[str], state_sync: str
         propose=comet.get("timeout_propose_ms", 300),
         vote=comet.get("timeout_vote_ms", 100),
         commit=comet.get("timeout_commit_ms", 50),
+        gossip=max(GOSSIP_MS, GOSSIP_MS_A_PEER * len(peers)),
         statesync=state_sync,
         empty_blocks=f"{int(float(comet.get('empty_blocks_s', 5.0)) * 1000)}ms",
     )

@@ -72,18 +72,21 @@ class ChainFacts:
     async def refresh(self) -> None:
         """Read committee and verifiers. Raises AuthnetError(UNAVAILABLE) while abci_app is down."""
         as_of_ms = self.newest_block_ms()
-        status = await self._chain.query("/status", StatusView)
-        if status is not None and status.epoch == 0:
-            self.quiet_until_s = max(self.quiet_until_s, status.time_ms // 1000)
         current = await self._chain.query("/epoch/current", EpochView)
         if current is not None and current.epoch > 0:
             self._committees = Committees.of(current, await self._former(current))
         else:
             self._committees = None
+            await self._note_quiet()
         records = await self._chain.query("/verifiers", list[VerifierView])
         self._verifiers = {record.name: record for record in records or []}
         self._read_ms = as_of_ms
         self.on_change()
+
+    async def _note_quiet(self) -> None:
+        status = await self._chain.query("/status", StatusView)
+        if status is not None and status.epoch == 0:
+            self.quiet_until_s = max(self.quiet_until_s, status.time_ms // 1000)
 
     async def _former(self, current: EpochView) -> list[EpochView]:
         """Retired committees: read once for each current one, for they do not change."""

@@ -1,7 +1,7 @@
 """One link: keeps a stream with one peer up, and moves frames over it until it breaks.
 
 The lower peer id dials: an order that both know, whichever committees they are in. A reader always drains (yamux
-breaks a stream that nobody reads), heartbeats go every 2 s, silence of 10 s ends the stream. Whatever a peer sends,
+breaks a stream that nobody reads), heartbeats go every 3 s, silence of 10 s ends the stream. Whatever a peer sends,
 the worst it reaches is a closed stream.
 """
 
@@ -23,7 +23,7 @@ from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, decode, encode
 from p2p_dkg.network.host import DialFailed, PeerHost
 from p2p_dkg.network.limits import Outbox, TokenBucket
 
-HEARTBEAT_S = 2.0
+HEARTBEAT_S = 3.0
 SILENCE_S = 10.0
 HELLO_S = 5.0
 WRITE_S = 10.0

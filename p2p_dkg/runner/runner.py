@@ -115,7 +115,7 @@ class Runner:
             return
         is_listing = self._is_listing_due(note)
         is_moving = self._is_moving(note)
-        await self.membership.post(note, at_once=is_listing or is_moving)
+        await self.membership.post(note, at_once=is_listing or _has(note, "reshare_phase"))
         if self.membership.index is not None:
             await self._tend_sessions(note, is_listing=is_listing)
         else:
@@ -141,7 +141,7 @@ class Runner:
         self._listed_height = note.height
         pause = LIST_S if self.sessions.drivers else LIST_IDLE_S
         is_time = trio.current_time() - self._listed_at >= pause
-        return was_missed or is_time or any(event.type == "session_phase" for event in note.events)
+        return was_missed or is_time or _has(note, "session_phase")
 
     async def _list(self, note: BlockNote) -> None:
         listing = await self._chain.query("/sessions", SessionsView)
@@ -162,8 +162,7 @@ class Runner:
         handover = self.membership.committees.handover
         is_under_way = handover is not None and handover.phase in _MOVING
         is_time = trio.current_time() - self._moved_at >= LIST_IDLE_S
-        has_event = any(event.type == "reshare_phase" for event in note.events)
-        return is_under_way or is_time or has_event or bool(self.reshares.drivers)
+        return is_under_way or is_time or _has(note, "reshare_phase") or bool(self.reshares.drivers)
 
     async def _move(self, note: BlockNote) -> None:
         listing = await self._chain.query("/reshares", ResharesView)
@@ -178,3 +177,7 @@ class Runner:
         for driver in self.reshares.drivers:
             if driver.key not in shown:
                 await self.reshares.look_up(driver.key)
+
+
+def _has(note: BlockNote, kind: str) -> bool:
+    return any(event.type == kind for event in note.events)

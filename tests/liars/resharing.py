@@ -38,8 +38,8 @@ from p2p_dkg.runner.reshare_driver import ReshareDriver
 from tests.sim.reshare.dealers import bent_dealing, spoil
 from tests.sim.reshare.estate import wide
 
-Told = Callable[[], str]
-"""Names the lie of the moment, "" for none."""
+Told = Callable[[State], str]
+"""Names the lie of the moment, "" for none, to a machine with this state."""
 Twist = Callable[[State, ReshareEffect], Iterator[ReshareEffect]]
 FORGED = pub(7)
 DEALINGS = {
@@ -60,7 +60,7 @@ def lie_in_resharings(told: Told, note: Callable[[str], None]) -> None:
 
     class LyingDriver(ReshareDriver):
         async def _carry_out_one(self, effect: ReshareEffect) -> None:
-            lie = told()
+            lie = told(self.machine._state)
             twisted = list(TWISTS[lie](self.machine._state, effect)) if lie in TWISTS else [effect]
             if twisted != [effect]:
                 note(f"{lie} {type(getattr(effect, 'message', effect)).__name__}")
@@ -80,7 +80,7 @@ def _deal_badly(told: Told, note: Callable[[str], None]) -> None:
 
     def deal_once(state: State, picture: Picture) -> list[ReshareEffect]:
         had = state.old is None or state.old.deal is not None
-        effects, old, lie = original(state, picture), state.old, told()
+        effects, old, lie = original(state, picture), state.old, told(state)
         if had or old is None or old.dealing is None or lie not in (*DEALINGS, COMPANY):
             return effects
         honest, bad = old.dealing, _bad_dealing(state, old, lie)

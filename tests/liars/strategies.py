@@ -39,10 +39,10 @@ def take_on(strategy: str, node: Path) -> None:
     if strategy in STRATEGIES:
         STRATEGIES[strategy]()
     elif strategy == AS_TOLD:
-        lie_in_resharings(lambda: _first_line(run / "lie"), partial(_note, run / "lies"))
+        lie_in_resharings(lambda _: _first_line(run / "lie"), partial(_note, run / "lies"))
     elif strategy in RESHARING:
         lie = strategy.removeprefix(MOVING)
-        lie_in_resharings(lambda: lie, partial(_note, run / "lies"))
+        lie_in_resharings(lambda _: lie, partial(_note, run / "lies"))
     else:
         raise KeyError(strategy)
 

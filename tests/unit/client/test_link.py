@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
 import anyio
+import anyio.abc
 import anyio.lowlevel
+import httpcore
 import httpx
 import pytest
 
+from authnet_client.connections import request_of
 from authnet_client.link import _URLS, Link
 from authnet_core.errors import AuthnetError, Code
 
@@ -18,17 +24,93 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def origin(url: str) -> httpcore.Origin:
+    return request_of("GET", httpx.URL(url), {}, None).url.origin
+
+
 async def test_each_node_has_its_own_connections_and_their_number_is_bounded() -> None:
     async with Link(1.0) as link:
-        first = link._pool(httpx.URL("http://127.0.0.1:1/sss/jrpc"))
-        assert link._pool(httpx.URL("http://127.0.0.1:1/v1/resolve/x")) is first
-        assert link._pool(httpx.URL("http://127.0.0.1:2/sss/jrpc")) is not first
-        assert link._pool(httpx.URL("https://127.0.0.1:1/sss/jrpc")) is not first
-        rest = [link._pool(httpx.URL(f"http://127.0.0.1:{port}/")) for port in range(1000, 1000 + 2 * _URLS)]
-        assert rest[-1] is rest[-2], "beyond the bound all share one"
-        assert len(link._pools) == _URLS + 1
-        assert link._pool(httpx.URL("http://127.0.0.1:1/")) is first
+        first = link._pool(origin("http://127.0.0.1:1/sss/jrpc"))
+        assert link._pool(origin("http://127.0.0.1:1/v1/resolve/x")) is first
+        assert link._pool(origin("http://127.0.0.1:2/sss/jrpc")) is not first
+        assert link._pool(origin("https://127.0.0.1:1/sss/jrpc")) is not first
+        for port in range(1000, 1000 + 2 * _URLS):
+            link._pool(origin(f"http://127.0.0.1:{port}/"))
+        assert len(link._pools) == _URLS
+        assert link._pool(origin("http://127.0.0.1:1/")) is first
     assert not link._pools
+
+
+@asynccontextmanager
+async def server(slow_s: float = 0.0) -> AsyncIterator[tuple[str, list[int]]]:
+    """An HTTP server that answers everything with its path; yields its URL and how many connections it ever had."""
+    opened = [0]
+
+    async def talk(stream: anyio.abc.SocketStream) -> None:
+        opened[0] += 1
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            async with stream:
+                while True:
+                    head = await stream.receive()
+                    path = head.split()[1]
+                    await anyio.sleep(slow_s)
+                    if path == b"/last":
+                        await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+                        return
+                    await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(path), path))
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, talk)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        yield f"http://127.0.0.1:{port}", opened
+        group.cancel_scope.cancel()
+
+
+async def test_connections_are_used_again_and_what_the_node_closed_is_not() -> None:
+    async with server() as (url, opened), Link(5.0) as link:
+        for number in range(3):
+            assert await link.fetch("GET", f"{url}/{number}") == (200, f"/{number}".encode())
+        assert opened == [1]
+        assert await link.fetch("GET", f"{url}/last") == (200, b"ok")
+        assert await link.fetch("GET", f"{url}/again") == (200, b"/again")
+        assert opened == [2]
+
+
+async def test_many_idle_connections_cost_a_request_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls pile up while nodes are slow, and leave a connection each: looking at all would keep the client slow."""
+    looks = [0]
+    look = httpcore.AsyncHTTPConnection.has_expired
+
+    def counted(connection: httpcore.AsyncHTTPConnection) -> bool:
+        looks[0] += 1
+        return look(connection)
+
+    async with server(slow_s=0.05) as (url, opened), Link(5.0) as link:
+        async with anyio.create_task_group() as group:
+            for number in range(40):
+                group.start_soon(link.fetch, "GET", f"{url}/{number}")
+        assert opened[0] > 20, "they were many"
+        monkeypatch.setattr(httpcore.AsyncHTTPConnection, "has_expired", counted)
+        await link.fetch("GET", f"{url}/one-more")
+    assert looks[0] <= 2
+
+
+async def test_a_request_that_is_given_up_leaves_no_connection_behind() -> None:
+    async with server(slow_s=30.0) as (url, opened), Link(0.1) as link:
+        with pytest.raises(AuthnetError) as caught:
+            await link.fetch("GET", url)
+        assert caught.value.code is Code.TIMEOUT
+        assert opened == [1]
+        assert not link._pool(origin(url))._idle
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "http://127.0.0.1:99999/", "nonsense"])
+async def test_what_is_no_address_is_not_reachable(url: str) -> None:
+    async with Link(1.0) as link:
+        with pytest.raises(AuthnetError) as caught:
+            await link.fetch("GET", url)
+        assert caught.value.code is Code.NETWORK_DOWN
 
 
 async def test_a_link_that_is_not_entered_says_so() -> None:

@@ -36,19 +36,24 @@ class World:
     reads: int = 0
     checks: int = 0
     log_calls: int = 0
+    asked: list[int | str] = field(default_factory=list)
 
     @property
     def ethereum(self) -> World:
         return self
 
     async def block(self, which: int | str) -> BlockRef | None:
+        self.asked.append(which)
         if self.down:
             raise AuthnetError(Code.UNAVAILABLE, "down")
         number = self.finalized if isinstance(which, str) else which
         if number > self.finalized:
             return None
+        return BlockRef(number, self._hash(number), 1_000 + number, self._hash(number - 1))
+
+    def _hash(self, number: int) -> str:
         fork = max((at for at in self.forks if at <= number), default=-1)
-        return BlockRef(number, f"{self.forks.get(fork, 'main')}-{number}", 1_000 + number)
+        return f"{self.forks.get(fork, 'main')}-{number}"
 
     async def has_changed(self, first: int, last: int) -> bool:
         self.log_calls += 1
@@ -91,6 +96,19 @@ async def test_a_silent_registry_is_read_once(tmp_path: Path) -> None:
     assert (world.reads, world.checks, world.log_calls) == (1, 1, 2)
     assert rig.status.finalized is not None
     assert rig.status.finalized.number == 15
+
+
+async def test_the_next_block_names_the_one_before_it_and_no_other_is_asked_for(tmp_path: Path) -> None:
+    world = World(finalized=20)
+    rig = Rig(world, tmp_path)
+    await rig.watcher.poll()
+    world.asked.clear()
+    world.finalized = 21
+    await rig.watcher.poll()
+    assert world.asked == ["finalized"]
+    world.finalized, world.forks = 22, {21: "other"}
+    await rig.watcher.poll()
+    assert (world.asked[1:3], rig.status.rescans) == (["finalized", 21], 1), "its parent is not the stored block"
 
 
 async def test_an_event_is_read_once(tmp_path: Path) -> None:

@@ -69,6 +69,12 @@ def test_cometbfts_configuration_follows_node_toml_and_the_committee(tmp_path: P
     assert 'laddr = "unix://run/comet.sock"' in text
 
 
+@pytest.mark.parametrize(("peers", "pause"), [(4, 30), (8, 40), (14, 70)])
+def test_the_more_peers_the_less_often_each_is_looked_at(peers: int, pause: int) -> None:
+    text = comet_config.render("node1", {"cometbft": {"p2p": "a:1"}}, [f"{j:040x}@a:1" for j in range(peers)])
+    assert f'peer_gossip_sleep_duration = "{pause}ms"' in text
+
+
 def test_every_port_of_a_network_is_its_own() -> None:
     for nodes in (5, 6, 9):
         assert len(Places(Path("/x"), nodes, 8788, "n").all_ports()) == 2 + 4 * nodes
