@@ -61,9 +61,9 @@ def test_no_switch_with_too_few_ready_and_no_word_of_others_counts(gated: Net) -
     epoch, old = plan["epoch"], plan["from_epoch"]
     stays, gone = plan["stayed"][0], plan["new"]
     wait_for("all have registered", 60, lambda: registered(places(gated), epoch) == (5, 5))
-    absent = identity_of(gated, gone[0])
     for index in gone:
         gated.kill_node(index)
+    absent = identity_of(gated, gone[0])
     assert phase_of(gated) in ("", "announced"), "they joined before they could be killed"
     until_phase(gated, "joining")
     joining = time.monotonic()
