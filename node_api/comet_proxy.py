@@ -7,10 +7,12 @@ sends. Six methods and whole-number parameters pass; the request is written anew
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import msgspec
 from starlette.datastructures import QueryParams
@@ -31,6 +33,7 @@ PARAMS: dict[str, frozenset[str]] = {
 }
 MAX_ANSWER = 4 << 20
 CALLS, CALLS_OF_ONE = 32, 8
+SYNC_KEPT_S, SYNC_ASK_S = 1.0, 2.0
 _MAX_BODY = 4096
 
 
@@ -51,8 +54,23 @@ class CometProxy:
         transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=limits)
         self._http = httpx.AsyncClient(transport=transport, base_url="http://comet", timeout=10.0)
 
+        self._syncing, self._asked_at = True, -math.inf
+
     async def close(self) -> None:
         await self._http.aclose()
+
+    async def is_syncing(self) -> bool:
+        """Whether CometBFT says that it fetches blocks still, asked at most once a second; false if it says nothing."""
+        now = anyio.current_time()
+        if now - self._asked_at >= SYNC_KEPT_S:
+            self._asked_at = now
+            try:
+                with anyio.fail_after(SYNC_ASK_S):
+                    answer = json.loads(await self.relay(CometCall("status")))
+                self._syncing = answer["result"]["sync_info"]["catching_up"] is True
+            except (AuthnetError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
+                self._syncing = False
+        return self._syncing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

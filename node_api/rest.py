@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import EpochView, MemberView, StatusView
 from authnet_runtime import metrics
+from node_api.comet_proxy import CometProxy
 from node_api.encoding import address, coordinates, final_pub
 from node_api.meters import observe
 from node_api.node import Account, Node
@@ -140,8 +141,9 @@ async def health(node: Node, request: Request) -> dict[str, Any]:
     return {"ok": True}
 
 
-async def ready(node: Node, request: Request) -> dict[str, Any]:
-    """GET /readyz: chain and keeper answer, logins too. Raises UNAVAILABLE naming what is missing."""
+async def ready(comet: CometProxy, node: Node, request: Request) -> dict[str, Any]:
+    """GET /readyz: chain and keeper answer, logins too, and what they know is not of long ago. Raises UNAVAILABLE
+    naming what is missing."""
     if node.chain.newest is None:
         raise AuthnetError(Code.UNAVAILABLE, "no block seen yet")
     epoch = await node.chain.serving_epoch()
@@ -149,6 +151,9 @@ async def ready(node: Node, request: Request) -> dict[str, Any]:
         raise AuthnetError(Code.UNAVAILABLE, "the first committee is not on chain yet")
     if not (await node.keeper.status()).get("login_ready"):
         raise AuthnetError(Code.UNAVAILABLE, "the keeper serves no logins yet")
+    if await comet.is_syncing():
+        # A node that was restored or was away for long goes through the past: keys and committees of then.
+        raise AuthnetError(Code.UNAVAILABLE, f"the chain is being synced, at height {node.chain.height}")
     return {"ok": True, "height": node.chain.height, "epoch": epoch.epoch}
 
 

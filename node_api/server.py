@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from functools import partial
 
 import anyio
 import uvicorn
@@ -50,7 +51,7 @@ def application(node: Node, comet: CometProxy, proxies: frozenset[str]) -> ASGIA
         Route("/v1/resolve/{verifier}/{id:path}", Get(node, "resolve", resolve), methods=["GET"]),
         Route("/v1/node-details", Get(node, "node-details", node_details), methods=["GET"]),
         Route("/healthz", Get(node, "healthz", health), methods=["GET"]),
-        Route("/readyz", Get(node, "readyz", ready), methods=["GET"]),
+        Route("/readyz", Get(node, "readyz", partial(ready, comet)), methods=["GET"]),
         Route("/metrics", OwnMetrics(), methods=["GET"]),
         Route("/comet", comet, methods=["POST"]),
         Route("/comet/", comet, methods=["POST"]),

@@ -12,8 +12,9 @@ from authnet_core.crypto import secp256k1
 from authnet_core.errors import Code, number
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_core.wire.tx import decode_signed, sign_tx
+from p2p_dkg.keystore.files import read_passphrase
+from p2p_dkg.keystore.nodekeys import open_node_keys
 from tests.e2e.net import Net
-from tests.e2e.secrets_of_run import hex_strings
 
 _CODES = {number(code): code.value for code in Code}
 _LIFE = 40
@@ -21,10 +22,11 @@ _LIFE = 40
 
 
 def identity_of(net: Net, j: int) -> bytes:
-    """Node j's identity key, as the ops socket of a development network shows it; the node must run."""
-    wanted = net.ops(j, "identity")["identity_pub"]
-    scalars = (bytes.fromhex(text) for text in hex_strings(net.ops(j, "dev_secrets")) if len(text) == 64)
-    return next(s for s in scalars if 0 < int.from_bytes(s, "big") < secp256k1.Q and secp256k1.pub(s).hex() == wanted)
+    """Node j's identity key, as whoever has its disk and passphrase reads it; the node may be down."""
+    node = net.node(j).path
+    keys = open_node_keys(node / "keeper" / "node.keys", net.first.network_id, read_passphrase(node / "passphrase"))
+    assert keys is not None
+    return keys.identity
 
 
 def stranger() -> bytes:

@@ -199,6 +199,7 @@ def test_a_backup_from_before_the_switch(lossy: Net, safe: Path) -> None:
     lossy.kill_node(4)
     lose_and_restore(lossy, 4, backup)
     wait_ready(lossy)
+    assert lossy.query(4, "/epoch/current", EpochView).epoch == 2, "it is ready while it goes through the past"
     assert shares_of(lossy, 4) == {}
     check_same(lossy, before, secrets)
     done = rotate(lossy, "--refresh")

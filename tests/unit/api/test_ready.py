@@ -1,0 +1,79 @@
+"""GET /readyz: a node that goes through the past is not ready, however well its parts answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import anyio
+import httpx
+import pytest
+from starlette.requests import Request
+
+from authnet_core.errors import AuthnetError, Code
+from node_api import comet_proxy
+from node_api.comet_proxy import CometProxy
+from node_api.node import Node
+from node_api.rest import ready
+
+pytestmark = pytest.mark.anyio
+REQUEST = cast(Request, None)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Comet(CometProxy):
+    """A proxy whose CometBFT answers as told, or not at all."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__(Path("/nowhere"))
+        self.answer, self.asked = answer, 0
+        self._http = httpx.AsyncClient(transport=httpx.MockTransport(self._reply), base_url="http://comet")
+
+    def _reply(self, request: httpx.Request) -> httpx.Response:
+        assert json.loads(request.content)["method"] == "status"
+        self.asked += 1
+        if self.answer is None:
+            raise httpx.ConnectError("nobody")
+        return httpx.Response(200, json=self.answer)
+
+
+def syncing(value: object) -> dict[str, Any]:
+    return {"result": {"sync_info": {"catching_up": value}}}
+
+
+def node() -> Node:
+    async def serving() -> Any:
+        return SimpleNamespace(epoch=2)
+
+    async def status() -> dict[str, Any]:
+        return {"login_ready": True}
+
+    chain = SimpleNamespace(newest=object(), serving_epoch=serving, height=7)
+    return cast(Node, SimpleNamespace(chain=chain, keeper=SimpleNamespace(status=status)))
+
+
+async def test_a_node_that_syncs_is_not_ready() -> None:
+    with pytest.raises(AuthnetError, match="being synced, at height 7") as caught:
+        await ready(Comet(syncing(True)), node(), REQUEST)
+    assert caught.value.code is Code.UNAVAILABLE
+
+
+@pytest.mark.parametrize("answer", [syncing(False), syncing("true"), {"error": {}}, [], None])
+async def test_what_comet_does_not_say_holds_nobody_up(answer: Any) -> None:
+    assert await ready(Comet(answer), node(), REQUEST) == {"ok": True, "height": 7, "epoch": 2}
+
+
+async def test_comet_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    comet = Comet(syncing(True))
+    assert [await comet.is_syncing() for _ in range(3)] == [True] * 3
+    assert comet.asked == 1
+    monkeypatch.setattr(comet_proxy, "SYNC_KEPT_S", 0.01)
+    comet.answer = syncing(False)
+    await anyio.sleep(0.02)
+    assert not await comet.is_syncing()
