@@ -23,7 +23,7 @@ BACK_S = 60.0
 NEAR = 3
 """Blocks that a node which is back may be behind the others."""
 _ASK_S = 2.0
-SOCKETS = {"p2p_dkg": ("ops.sock", "status"), "epoch_manager": ("epoch.sock", "status")}
+SOCKETS = {"p2p_dkg": "ops.sock", "epoch_manager": "epoch.sock"}
 _SILENT = (Code.UNAVAILABLE, Code.TIMEOUT)
 
 
@@ -125,9 +125,8 @@ class Scene:
         """Whether a process answers at its own socket."""
         if process not in SOCKETS:
             return True
-        sock, method = SOCKETS[process]
         try:
-            call_once(self._run(index) / sock, method, timeout=_ASK_S)
+            call_once(self._run(index) / SOCKETS[process], "metrics", timeout=_ASK_S)
         except AuthnetError:
             return False
         return True
