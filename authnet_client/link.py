@@ -30,6 +30,10 @@ T = TypeVar("T")
 _URLS = 64
 HEDGE_S = 0.1
 """After so long without enough answers, all nodes are asked: a login at a good network takes a third of it."""
+HEDGE_TIMES = 2.0
+"""Where good answers take longer than that, after so many times what they take: asking everybody because everybody is
+slow makes them slower."""
+_SMOOTHING = 8
 SHY_S = 10.0
 """How long a node that failed is asked last."""
 _HEADERS = {"accept-encoding": "identity", "user-agent": "authnet-client"}
@@ -72,11 +76,13 @@ class Answers(Generic[T]):
     May be left and taken up again.
     """
 
-    def __init__(self, ask: Callable[[Answers[T], int], None], first: Iterable[int], later: Iterable[int]) -> None:
+    def __init__(
+        self, ask: Callable[[Answers[T], int], None], first: Iterable[int], later: Iterable[int], patience_s: float
+    ) -> None:
         self._ask, self._later = ask, deque(later)
         self._arrived: deque[Answer[T]] = deque()
         self._more = anyio.Event()
-        self._patient_until = anyio.current_time() + HEDGE_S
+        self._patient_until = anyio.current_time() + patience_s
         self._left = 0
         for index in first:
             self._start(index)
@@ -127,6 +133,8 @@ class Link:
         self._pools: dict[str, Connections] = {}
         self._urls: dict[str, httpx.URL] = {}
         self._failed_at: dict[int, float] = {}
+        self._typical_ms = 0.0
+        """What good answers took lately."""
 
     async def __aenter__(self) -> Link:
         self._stack.push_async_callback(self._close_pools)  # after the group below has ended what still runs
@@ -146,7 +154,7 @@ class Link:
         """Iterate over the nodes' answers as they come, as far as wanted.
 
         `first`: how many are enough when all is well. So many are asked at once, chosen at random among those that
-        did not fail lately; each of the others when one fails, all of them after HEDGE_S.
+        did not fail lately; each of the others when one fails, all of them when those take long.
         """
         group = self._group
         if group is None:
@@ -161,12 +169,15 @@ class Link:
             answer = await answers.run(index, call)
             if answer.error is not None:
                 self._failed_at[index] = anyio.current_time()
+            else:
+                self._typical_ms += (answer.ms - self._typical_ms) / _SMOOTHING
 
         def start(answers: Answers[T], index: int) -> None:
             group.start_soon(run, answers, index)
 
         count = len(asked) if first is None else first
-        return Answers(start, asked[:count], asked[count:])
+        patience_s = max(HEDGE_S, HEDGE_TIMES * self._typical_ms / 1000)
+        return Answers(start, asked[:count], asked[count:], patience_s)
 
     async def rpc(self, url: str, body: bytes, kind: type[T]) -> T:
         """POST a JSON-RPC request. Raises AuthnetError."""

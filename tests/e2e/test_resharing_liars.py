@@ -114,17 +114,13 @@ def test_a_company_of_all_old_members_changes_no_key(lied_to: Net) -> None:
     check_same(lied_to, before, secrets)
 
 
-def test_a_new_member_gets_the_nonces_though_three_old_ones_keep_them_back(lied_to: Net) -> None:
-    """It asks one after the other, from the first on, and knows a wrong one when it sees it."""
+def test_a_new_member_gets_the_nonces_though_every_old_one_keeps_one_back(lied_to: Net) -> None:
+    """Another one each: whoever is asked first, a second one has to be asked."""
     before, secrets, known = keys_of(lied_to), private_keys(lied_to, USERS[:2]), convictions(lied_to)
-    tell(lied_to, dict(enumerate(NONCES, start=1)))
+    tell(lied_to, dict.fromkeys(lied_to.indexes, "zero-nonces"))
     done = rotate(lied_to, "--overlap", "4")
     assert done["self_test"]["wrong"] == []
-    assert all(told(lied_to, node) for node in range(1, 4))
-    log = lied_to.node(done["new"][0]).path / "logs" / "p2p_dkg.log"
-    blamed = [line for line in log.read_text().splitlines() if "nonces that do not give N" in line]
-    print(blamed)
-    assert blamed
+    assert sum(bool(told(lied_to, node)) for node in lied_to.indexes) >= 2
     assert convictions(lied_to) == known, "no transaction shows it"
     check_same(lied_to, before, secrets)
 
@@ -137,15 +133,15 @@ def test_one_old_and_one_new_member_are_absent_and_shown(lied_to: Net) -> None:
     plan = begin(lied_to)
     until_phase(lied_to, "announced", "joining")  # before, the owner of the registry could put another in its place
     lied_to.cli("localnet", "kill", str(plan["new"][NEW - 1]))
-    awaited: set[tuple[str, int]] = set()
+    awaited: set[frozenset[tuple[str, int]]] = set()
 
     def is_serving() -> bool:
         shown = lied_to.cli("epoch", "status")["handover"]
-        awaited.update((held["side"], held["index"]) for held in (shown or {"held_up_by": []})["held_up_by"])
+        awaited.add(frozenset((held["side"], held["index"]) for held in shown["held_up_by"]) if shown else frozenset())
         return lied_to.query(plan["new"][0], "/epoch/serving", EpochView).epoch == plan["epoch"]
 
     wait_for("the new committee serves", 150, is_serving, every=1.0)
-    print(f"awaited: {sorted(awaited)}")
-    assert {("old", OLD), ("new", NEW)} <= awaited
+    print(f"awaited: {[sorted(found) for found in awaited]}")
+    assert {frozenset({("old", OLD)}), frozenset({("new", NEW)})} <= awaited
     assert convictions(lied_to) == known, "to be away is no lie"
     check_same(lied_to, before, secrets)

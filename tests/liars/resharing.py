@@ -181,16 +181,21 @@ def _no_test(state: State, effect: ReshareEffect) -> Iterator[ReshareEffect]:
         yield effect
 
 
-def _nonces(change: Callable[[bytes], bytes]) -> Twist:
+def _nonces(change: Callable[[State, bytes], bytes]) -> Twist:
     def twist(state: State, effect: ReshareEffect) -> Iterator[ReshareEffect]:
         match effect:
             case SendNew(to, Nonces(rid, nonces)):
-                changed = change(nonces)
+                changed = change(state, nonces)
                 yield from [SendNew(to, Nonces(rid, changed))] if changed else []
             case _:
                 yield effect
 
     return twist
+
+
+def _without(nonces: bytes, at: int) -> bytes:
+    """As if that key had been upgraded: another one for each old member."""
+    return nonces[: 32 * at] + bytes(32) + nonces[32 * (at + 1) :]
 
 
 def _only_deals(state: State, effect: ReshareEffect) -> Iterator[ReshareEffect]:
@@ -296,9 +301,9 @@ OLD_TWISTS: dict[str, Twist] = {
     "random-test": _random_test,
     "test-off-by-one": _test_off_by_one,
     "no-test": _no_test,
-    "wrong-nonces": _nonces(lambda nonces: nonces[:-32] + spoil(nonces[-32:], 1)),
-    "zero-nonces": _nonces(lambda nonces: nonces[:-32] + bytes(32)),
-    "no-nonces": _nonces(lambda _: b""),
+    "wrong-nonces": _nonces(lambda _, nonces: nonces[:-32] + spoil(nonces[-32:], 1)),
+    "zero-nonces": _nonces(lambda state, nonces: _without(nonces, state.old.me - 1 if state.old else 0)),
+    "no-nonces": _nonces(lambda _, __: b""),
     "silent-after-rdeal": _only_deals,
 }
 NEW_TWISTS: dict[str, Twist] = {

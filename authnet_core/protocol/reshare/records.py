@@ -29,16 +29,16 @@ def load_deal(payload: bytes) -> tuple[bytes, ReshareDeal]:
     return payload[:32], ReshareDeal.decode(payload[32:])
 
 
-def store_test(gamma_seed: bytes, test: ReshareTest) -> Store:
-    return Store(TEST, gamma_seed + b"".join(test.u), Shelf.BRIEF)
+def store_test(test: ReshareTest) -> Store:
+    return Store(TEST, test.gamma_seed + b"".join(test.u), Shelf.BRIEF)
 
 
-def load_test(params: ReshareParams, payload: bytes) -> tuple[bytes, ReshareTest]:
-    """(seed of the challenge, RTEST). Raises ValueError."""
+def load_test(params: ReshareParams, payload: bytes) -> ReshareTest:
+    """Inverse of store_test. Raises ValueError."""
     if len(payload) != 32 + SCALAR * params.new.k:
         raise ValueError("not a stored test")
     u = tuple(payload[at : at + SCALAR] for at in range(32, len(payload), SCALAR))
-    return payload[:32], ReshareTest(params.rid, u, payload[:32])
+    return ReshareTest(params.rid, u, payload[:32])
 
 
 def store_bundle(bundle: ReshareBundle) -> Store:

@@ -57,7 +57,7 @@ def answer_once(state: State, picture: Picture) -> list[ReshareEffect]:
     if state.gamma_at is None or picture.height <= state.gamma_at:
         return []
     if old.tested is not None:
-        return state.submit(picture, old.tested[1]) if old.tested[0] == picture.gamma_seed else []
+        return state.submit(picture, old.tested) if old.tested.gamma_seed == picture.gamma_seed else []
     if old.dealing is None:
         return []
     return _answer(state, old, old.dealing, picture)
@@ -67,5 +67,5 @@ def _answer(state: State, old: OldState, dealing: Dealing, picture: Picture) -> 
     test = answer(state.params, dealing.sharing, picture.gamma_seed)
     if reason := check.refuse_own(state.params, dealing, picture.gamma_seed, test):
         raise RuntimeError(f"own deal fails its own test: {reason}")
-    old.tested, old.dealing = (picture.gamma_seed, test), None
-    return [records.store_test(picture.gamma_seed, test), *state.submit(picture, test)]
+    old.tested, old.dealing = test, None
+    return [records.store_test(test), *state.submit(picture, test)]

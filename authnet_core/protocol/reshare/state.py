@@ -43,8 +43,8 @@ class OldState:
     dealing: Dealing | None = field(default=None, repr=False)
     deal: ReshareDeal | None = None
     """Own RDEAL as stored; without `dealing` if its secrets could not be derived again."""
-    tested: tuple[bytes, ReshareTest] | None = None
-    """The one challenge that was answered, and the answer."""
+    tested: ReshareTest | None = None
+    """The answer to the one challenge."""
     barred: bool = False
     """The chain has a deal of ours that this disk does not know."""
     bundle_sent: bool = False

@@ -23,6 +23,7 @@ BACK_S = 60.0
 NEAR = 3
 """Blocks that a node which is back may be behind the others."""
 _ASK_S = 2.0
+SOCKETS = {"p2p_dkg": ("ops.sock", "status"), "epoch_manager": ("epoch.sock", "status")}
 _SILENT = (Code.UNAVAILABLE, Code.TIMEOUT)
 
 
@@ -112,10 +113,23 @@ class Scene:
         living = self._living(victim)
         if any(living.get(name) in (None, pid) for name, pid in struck.items()) or not expected <= living.keys():
             return False
+        if not all(self._speaks(victim, name) for name in expected):
+            return False
         if had_chain and self.height(victim) < self.need("/status", StatusView, victim).height - NEAR:
             return False
         if victim in places.committee(self.serving(victim).epoch):
             return is_open(places, victim)
+        return True
+
+    def _speaks(self, index: int, process: str) -> bool:
+        """Whether a process answers at its own socket."""
+        if process not in SOCKETS:
+            return True
+        sock, method = SOCKETS[process]
+        try:
+            call_once(self._run(index) / sock, method, timeout=_ASK_S)
+        except AuthnetError:
+            return False
         return True
 
     def _living(self, index: int) -> dict[str, int]:

@@ -71,8 +71,9 @@ class Voyages:
         end = time.monotonic() + LIMIT_S * PATIENCE
         while True:
             assert time.monotonic() < end, f"epoch {epoch} is not in charge after {LIMIT_S * PATIENCE:g} s"
-            self.at_ends()
             handover = self.scene.ask("/handover", HandoverView)
+            if handover is None or not self._awaits_its_end(handover):
+                self.at_ends()
             if handover is not None and handover.committee.epoch == epoch:
                 self._at_boundaries(self._boundaries(handover), roles)
             elif (ended := self._end_of(epoch)) is not None:
@@ -84,13 +85,21 @@ class Voyages:
         ends = self.scene.ask("/handovers", list[HandoverEndView]) or []
         return next((end for end in ends if end.epoch == epoch), None)
 
+    def _awaits_its_end(self, handover: HandoverView) -> bool:
+        """Whether its last moments, a block or two, are near and wanted: nobody dies until they are there."""
+        is_near = handover.frozen or handover.batches_done >= handover.batches - 1
+        wanted = self.plan.wants("frozen") + self.plan.wants("switching")
+        return handover.phase == "resharing" and is_near and wanted > 0
+
     def _boundaries(self, handover: HandoverView) -> Iterator[str]:
         """Where the hand-over is now. Steps of resharings are told once each."""
         if handover.phase != "resharing":
             yield handover.phase
             return
-        if handover.frozen:
-            yield "frozen"
+        if handover.frozen and self.plan.wants("frozen") >= self.plan.wants("switching"):
+            yield "frozen"  # in another hand-over `switching`: who dies at the one is often not back at the other
+        if self._awaits_its_end(handover):
+            return
         reshares = self.scene.ask("/reshares", ResharesView)
         for view in reshares.open if reshares is not None else ():
             if view.phase in STEPS and (view.rid, view.phase) not in self._struck:

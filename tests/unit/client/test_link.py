@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from authnet_client.connections import request_of
-from authnet_client.link import _URLS, Link
+from authnet_client.link import _URLS, HEDGE_S, Link
 from authnet_core.errors import AuthnetError, Code
 
 pytestmark = pytest.mark.anyio
+SLOW_S = 3 * HEDGE_S
 
 
 @pytest.fixture
@@ -131,6 +132,8 @@ class Nodes:
                 raise AuthnetError(Code.BUSY, "no")
             case "hangs":
                 await anyio.sleep_forever()
+            case "is slow":
+                await anyio.sleep(SLOW_S)
         return index
 
     async def answers(self, link: Link, first: int | None, enough: int = 99) -> list[int]:
@@ -163,6 +166,21 @@ async def test_all_are_asked_when_one_hangs_or_the_first_answers_do_not_do() -> 
         assert sorted(await hanging.answers(link, first=4, enough=3)) == [3, 4, 5]
         unsatisfied = Nodes({})
         assert sorted(await unsatisfied.answers(link, first=3)) == [1, 2, 3, 4, 5]
+
+
+async def test_where_all_are_slow_nobody_more_is_asked_for_it() -> None:
+    """Nodes that take three times HEDGE_S: at first all are asked, then it is known what answers take here."""
+    async with Link(5.0) as link:
+        slow = Nodes(dict.fromkeys(range(1, 6), "is slow"))
+        for _ in range(6):
+            assert len(await slow.answers(link, first=4, enough=4)) == 4
+        slow.asked.clear()
+        assert len(await slow.answers(link, first=4, enough=4)) == 4
+        assert len(slow.asked) == 4
+        # One that hangs is not waited for any longer because of that than twice what the others take.
+        slow.behaviour |= {1: "hangs", 2: "hangs"}
+        with anyio.fail_after(3 * SLOW_S + 2 * SLOW_S):
+            assert sorted(await slow.answers(link, first=4, enough=3)) == [3, 4, 5]
 
 
 async def test_without_a_number_all_are_asked_at_once() -> None:

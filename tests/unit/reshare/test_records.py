@@ -24,7 +24,7 @@ def test_a_deal_comes_back(rid: bytes, e: bytes, pok: bytes, root: bytes, seed: 
 @given(HASH, st.lists(HASH, min_size=PARAMS.new.k, max_size=PARAMS.new.k))
 def test_an_answer_comes_back(seed: bytes, u: list[bytes]) -> None:
     test = ReshareTest(PARAMS.rid, tuple(u), seed)
-    assert records.load_test(PARAMS, records.store_test(seed, test).payload) == (seed, test)
+    assert records.load_test(PARAMS, records.store_test(test).payload) == test
 
 
 def test_a_bundle_comes_back_with_its_leaves() -> None:
