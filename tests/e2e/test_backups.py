@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from authnet_core.protocol.views import EpochView, SessionView
+from tests.e2e.handovers import USERS, addresses, check_same, keys_of, private_keys, rotate
 from tests.e2e.key_checks import (
     assign,
     check_all_keys,
@@ -29,7 +30,6 @@ from tests.e2e.key_checks import (
 )
 from tests.e2e.net import CommandFailed, Net, authnet, wait_for
 from tests.e2e.networks import QUICK, SMALL_POOL, temporary
-from tests.e2e.test_rotation import USERS, addresses, check_same, keys_of, private_keys, rotate
 from tests.e2e.test_rotation_trouble import serving
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]

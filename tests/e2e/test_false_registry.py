@@ -16,10 +16,10 @@ from authnet_runtime.registry_state import EpochState, EpochStatus, epoch_record
 from localnet import ethereum
 from localnet.registry_admin import RegistryAdmin
 from tests.e2e.forgeries import Problem, changed
+from tests.e2e.handovers import places
 from tests.e2e.net import Net, socket_call, wait_for
 from tests.e2e.networks import QUICK, SMALL_POOL, temporary
 from tests.e2e.test_ethereum import as_owner
-from tests.e2e.test_rotation import places
 from tests.e2e.test_rotation_trouble import last_end, phase_of, until_phase
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]

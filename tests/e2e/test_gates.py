@@ -25,10 +25,11 @@ from authnet_core.wire import authnet_pb2 as pb
 from localnet.stages import registered
 from tests.e2e.doors import Ask, PublicDoor, SessionKey, commit_at, everywhere, open_key
 from tests.e2e.forgeries import Forger, again, identity_of, stranger
+from tests.e2e.handovers import USERS, check_same, keys_of, places, private_keys
 from tests.e2e.net import AUTHNET, ROOT, CommandFailed, Net, authnet, wait_for
 from tests.e2e.networks import QUICK, SMALL_POOL, temporary
-from tests.e2e.test_rotation import USERS, VERIFIER, check_same, keys_of, places, private_keys
 from tests.e2e.test_rotation_trouble import begin, last_end, phase_of, until_phase
+from tests.e2e.travellers import VERIFIER
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]
 LIMITS = {"join_wait_ms": 2_000, "handover_max_ms": 90_000, "serve_delay_ms": 15_000}

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from abci_app.snapshots import export_file
 from authnet_core.protocol.views import EpochView, PoolView
 from tests.e2e.doors import PublicDoor, one_round, two_rounds
+from tests.e2e.handovers import USERS, addresses, check_same, keys_of, private_keys, rotate
 from tests.e2e.key_checks import check_all_keys, start_session, wait_idle
 from tests.e2e.net import CommandFailed, Net, authnet, wait_for
 from tests.e2e.networks import QUICK, SMALL_POOL, temporary
-from tests.e2e.test_rotation import USERS, addresses, check_same, keys_of, private_keys, rotate
 from tests.e2e.test_rotation_trouble import serving
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from authnet_core.protocol.views import BatchView, EpochView
+from tests.e2e.handovers import USERS, check_same, keys_of, private_keys, rotate
 from tests.e2e.key_checks import wait_ready
 from tests.e2e.net import ROOT, Net, socket_call, wait_for
 from tests.e2e.networks import QUICK, SMALL_POOL, temporary
-from tests.e2e.test_rotation import USERS, check_same, keys_of, private_keys, rotate
 from tests.e2e.test_rotation_trouble import begin, last_end, until_phase
 from tests.liars.resharing import COMPANY, LATE_COMPLAINT, NAMED, NEW_LIES, NONCES, OLD_LIES
 

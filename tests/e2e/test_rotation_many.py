@@ -10,10 +10,10 @@ import pytest
 
 from authnet_core.protocol.views import KeyView, PoolView, SessionsView
 from tests.e2e.epoch_shares import all_keys, check_all, nodes_of, read_shares
+from tests.e2e.handovers import USERS, addresses, rotate_beside_users
 from tests.e2e.key_checks import assign
 from tests.e2e.net import Net, wait_for
 from tests.e2e.networks import QUICK, temporary
-from tests.e2e.test_rotation import USERS, addresses, rotate_beside_users
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]
 KEYS, ASSIGNED = 20_000, 2_000

@@ -12,10 +12,10 @@ import pytest
 from authnet_core.protocol.views import EpochView, SessionsView, SessionView
 from tests.e2e.epoch_shares import EpochShares, all_keys, batches_of, check_all, nodes_of, read_shares, some_node
 from tests.e2e.erased_shares import Disks, copy_disks
+from tests.e2e.handovers import rotate_beside_users
 from tests.e2e.key_checks import assign, door_is_open
 from tests.e2e.net import Net, wait_for
 from tests.e2e.networks import QUICK, SMALL_POOL, temporary
-from tests.e2e.test_rotation import rotate_beside_users
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]
 

@@ -10,9 +10,9 @@ import pytest
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import EpochView, HandoverEndView, HandoverView
+from tests.e2e.handovers import USERS, addresses, check_same, keys_of, places, private_keys, rotate
 from tests.e2e.net import CommandFailed, Net, wait_for
 from tests.e2e.networks import QUICK, SMALL_POOL, temporary
-from tests.e2e.test_rotation import USERS, addresses, check_same, keys_of, places, private_keys, rotate
 
 pytestmark = [pytest.mark.soak, pytest.mark.e2e, pytest.mark.timeout(1500)]
 LONG_NOTICE_S = 3_600

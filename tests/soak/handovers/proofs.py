@@ -23,11 +23,11 @@ from localnet.deploy import owner_key
 from localnet.hashes import app_hashes
 from localnet.registry_admin import RegistryAdmin
 from p2p_dkg.keystore.sealing import Box
+from tests.e2e.handovers import keys_of
 from tests.e2e.keeper_files import opened_copy
 from tests.e2e.key_checks import secret_of
 from tests.e2e.net import Net, wait_for
 from tests.e2e.secrets_of_run import Finder
-from tests.e2e.test_rotation import keys_of
 from tests.e2e.travellers import VERIFIER
 from tests.soak.handovers.scene import Scene
 from tests.soak.handovers.users import Users
