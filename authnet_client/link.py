@@ -33,7 +33,8 @@ HEDGE_S = 0.1
 HEDGE_TIMES = 2.0
 """Where good answers take longer than that, after so many times what they take: asking everybody because everybody is
 slow makes them slower."""
-_SMOOTHING = 8
+_LATELY = 16
+"""Good answers whose median says what they take: a few nodes that are slow on purpose do not move it."""
 SHY_S = 10.0
 """How long a node that failed is asked last."""
 _HEADERS = {"accept-encoding": "identity", "user-agent": "authnet-client"}
@@ -133,8 +134,7 @@ class Link:
         self._pools: dict[str, Connections] = {}
         self._urls: dict[str, httpx.URL] = {}
         self._failed_at: dict[int, float] = {}
-        self._typical_ms = 0.0
-        """What good answers took lately."""
+        self._took_ms = deque[float](maxlen=_LATELY)
 
     async def __aenter__(self) -> Link:
         self._stack.push_async_callback(self._close_pools)  # after the group below has ended what still runs
@@ -170,14 +170,19 @@ class Link:
             if answer.error is not None:
                 self._failed_at[index] = anyio.current_time()
             else:
-                self._typical_ms += (answer.ms - self._typical_ms) / _SMOOTHING
+                self._took_ms.append(answer.ms)
 
         def start(answers: Answers[T], index: int) -> None:
             group.start_soon(run, answers, index)
 
         count = len(asked) if first is None else first
-        patience_s = max(HEDGE_S, HEDGE_TIMES * self._typical_ms / 1000)
-        return Answers(start, asked[:count], asked[count:], patience_s)
+        return Answers(start, asked[:count], asked[count:], self.patience_s)
+
+    @property
+    def patience_s(self) -> float:
+        """How long those that were asked first have before all others are asked."""
+        took_ms = sorted(self._took_ms)
+        return max(HEDGE_S, HEDGE_TIMES * took_ms[len(took_ms) // 2] / 1000) if took_ms else HEDGE_S
 
     async def rpc(self, url: str, body: bytes, kind: type[T]) -> T:
         """POST a JSON-RPC request. Raises AuthnetError."""

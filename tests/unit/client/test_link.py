@@ -183,6 +183,14 @@ async def test_where_all_are_slow_nobody_more_is_asked_for_it() -> None:
             assert sorted(await slow.answers(link, first=4, enough=3)) == [3, 4, 5]
 
 
+async def test_a_node_that_is_slow_on_purpose_makes_nobody_patient() -> None:
+    async with Link(5.0) as link:
+        nodes = Nodes({1: "is slow"})
+        for _ in range(8):
+            assert len(await nodes.answers(link, first=5, enough=5)) == 5
+        assert link.patience_s == HEDGE_S
+
+
 async def test_without_a_number_all_are_asked_at_once() -> None:
     async with Link(1.0) as link:
         nodes = Nodes({})
