@@ -55,7 +55,7 @@ def measure(n: int, keys: int) -> dict[str, Any]:
         with Watch(lambda: keepers_of(folder)) as watch, Peaks(lambda: _groups(folder, n)) as peaks:
             seen, done = _hand_over(net)
         end = next(e for e in net.query(1, "/handovers", list[HandoverEndView]) if e.epoch == done["epoch"])
-        began, resharing = seen["announced"].announced_ms / 1000, seen["resharing"].phase_ms / 1000
+        began, resharing = seen["resharing"].announced_ms / 1000, seen["resharing"].phase_ms / 1000
         switched, moved = end.time_ms / 1000, int(done["keys"])
         size = _bytes_out(folder)
     shutil.rmtree(folder)
