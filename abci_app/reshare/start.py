@@ -13,8 +13,6 @@ from abci_app.state import records as r
 from abci_app.state import records_handover as rh
 from abci_app.state import tables
 from abci_app.state.state import State
-from authnet_core.protocol.committee import Committee
-from authnet_core.protocol.reshare.params import ReshareParams
 
 
 def phase_event(reshare: b.Reshare) -> Event:
@@ -87,25 +85,8 @@ def _make(
     eks: tuple[bytes, ...],
 ) -> b.Reshare:
     old, new = (state.need(tables.epoch(number)) for number in (moving.from_epoch, moving.to_epoch))
-    params = ReshareParams(
-        chain_id=state.need(tables.GENESIS).chain_id,
-        from_epoch=old.epoch,
-        old=Committee.of(old.n),
-        old_hash=old.committee_hash,
-        to_epoch=new.epoch,
-        new=Committee.of(new.n),
-        new_hash=new.committee_hash,
-        curve=batch.curve,
-        first_index=batch.first_index,
-        count=batch.count,
-        root=batch.root,
-        mask_index=mask[0],
-        attempt=0 if before is None else before.attempt + 1,
-        counter=counter,
-        eks=eks,
-    )
-    return b.Reshare(
-        rid=params.rid,
+    made = b.Reshare(
+        rid=b"",
         from_epoch=old.epoch,
         to_epoch=new.epoch,
         curve=batch.curve,
@@ -113,9 +94,9 @@ def _make(
         count=batch.count,
         root=batch.root,
         source=batch.id,
-        mask_index=params.mask_index,
+        mask_index=mask[0],
         mask_source=need_batch(state, old.epoch, mask[1]).id,
-        attempt=params.attempt,
+        attempt=0 if before is None else before.attempt + 1,
         counter=counter,
         eks=eks,
         phase=reshares.DEAL,
@@ -129,6 +110,7 @@ def _make(
         sums=(b"",) * new.n,
         before=b"" if before is None else before.rid,
     )
+    return replace(made, rid=reshares.params_of(state, made).rid)
 
 
 def _put(state: State, reshare: b.Reshare) -> None:
