@@ -29,9 +29,10 @@ PARAMS = SMALL_POOL | {
     "grace_ms": 10_000,
     "first_rows": 3,
     "rows": 3,
+    "pool_low": 60,
     "reshares_in_flight": 1,
 }
-"""Many small batches one after another: each has its own steps to be killed at."""
+"""Many small batches one after another: each has its own steps to be killed at. A pool that is filled up at once."""
 ROOM = 80
 KINDS_OF_HANDOVER = ((), ("--overlap", "3"), ("--refresh",), ("--refresh",))
 LONGEST_S = 3_600
@@ -69,9 +70,9 @@ def soak(net: Net, plan: Plan, asked: argparse.Namespace) -> None:
     """Raises AssertionError naming what did not hold."""
     end = time.monotonic() + (asked.minutes * 60 if asked.minutes is not None else LONGEST_S)
     scene = Scene(net)
-    voyages = Voyages(scene, plan, flush)
     proofs.shorten_tokens(net)
     evidence, users = proofs.Evidence(scene), Users(net)
+    voyages = Voyages(scene, plan, flush, users.hurry)
     try:
         with users:
             evidence.remember(users.known)

@@ -14,7 +14,7 @@ from tests.e2e.travellers import VERIFIER, Travellers
 
 KNOWN = 20
 PER_S = 5.0
-PAUSE_S = 2.0
+PAUSE_S, HURRY_S = 2.0, 0.05
 """Between two new accounts."""
 AGAIN_S = 0.25
 TRIES = 8
@@ -33,6 +33,7 @@ class Users:
         """New users and the address each was given."""
         self.refused: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self._pause_s = PAUSE_S
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -60,6 +61,10 @@ class Users:
         log = "\n".join(self.travellers.log[-60:])
         return f"{self.travellers}\n{new}\n{log}"
 
+    def hurry(self, wanted: bool) -> None:
+        """New users come so fast that keys are being made all the time."""
+        self._pause_s = HURRY_S if wanted else PAUSE_S
+
     def check(self) -> int:
         """Every new user still has the address it was given. Returns how many were asked."""
         with self._client() as client:
@@ -70,7 +75,7 @@ class Users:
 
     def _run(self) -> None:
         with self._client() as client:
-            while not self._stop.wait(PAUSE_S):
+            while not self._stop.wait(self._pause_s):
                 self._come(client, f"newcomer-{secrets.token_hex(6)}@example.com")
 
     def _come(self, client: SyncClient, name: str) -> None:

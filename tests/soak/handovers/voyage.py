@@ -42,6 +42,8 @@ class Voyages:
     scene: Scene
     plan: Plan
     say: Say
+    hurry: Callable[[bool], None]
+    """Whether keys shall be made all the time: `frozen` is there only while some are being made at the end."""
     formers: list[Former] = field(default_factory=list)
     kills: int = 0
     slowest: tuple[float, str] = (0.0, "none")
@@ -72,7 +74,9 @@ class Voyages:
         while True:
             assert time.monotonic() < end, f"epoch {epoch} is not in charge after {LIMIT_S * PATIENCE:g} s"
             handover = self.scene.ask("/handover", HandoverView)
-            if handover is None or not self._awaits_its_end(handover):
+            is_awaited = handover is not None and self._awaits_its_end(handover)
+            self.hurry(is_awaited)
+            if not is_awaited:
                 self.at_ends()
             if handover is not None and handover.committee.epoch == epoch:
                 self._at_boundaries(self._boundaries(handover), roles)
