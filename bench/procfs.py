@@ -25,11 +25,20 @@ def cpu_s(pid: int) -> float:
 
 def rss_mb(pid: int) -> float:
     """Resident memory now; 0 if the process is gone."""
+    return _status_mb(pid, "VmRSS:")
+
+
+def anon_mb(pid: int) -> float:
+    """Resident memory of its own: without pages of files (code, tables of a database) that the kernel may drop."""
+    return _status_mb(pid, "RssAnon:")
+
+
+def _status_mb(pid: int, field: str) -> float:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0.0
-    found = next((line.split()[1] for line in lines if line.startswith("VmRSS:")), "0")
+    found = next((line.split()[1] for line in lines if line.startswith(field)), "0")
     return int(found) / 1024
 
 
@@ -89,6 +98,7 @@ class Peaks:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.most: dict[str, float] = {}
+        self.most_anon: dict[str, float] = {}
 
     def __enter__(self) -> Peaks:
         self._thread.start()
@@ -101,8 +111,8 @@ class Peaks:
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
             for name, pids in self._find().items():
-                now = max((rss_mb(pid) for pid in pids), default=0.0)
-                self.most[name] = round(max(now, self.most.get(name, 0.0)), 1)
+                for most, measure in ((self.most, rss_mb), (self.most_anon, anon_mb)):
+                    most[name] = max(most.get(name, 0.0), *(round(measure(pid), 1) for pid in pids))
 
 
 class Shares:

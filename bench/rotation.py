@@ -75,7 +75,7 @@ def measure(n: int, keys: int) -> dict[str, Any]:
         "machines_alone_us": round(alone, 1),
         "cpu_ratio": round(cpu / alone, 2),
         "bytes_key_node": round((size - sent) / moved / (2 * n), 1),
-        "memory_mb": {"before": before, "most": peaks.most},
+        "memory_mb": {"before": before, "most": peaks.most, "most_anon": peaks.most_anon},
         "wrong_keys": done["self_test"]["wrong"],
     }
 
@@ -161,13 +161,15 @@ def show(results: list[dict[str, Any]], console: Console) -> None:
 
 
 def _memory_table(results: list[dict[str, Any]]) -> Table:
-    table = Table(title="most memory of one process", title_justify="left", header_style="bold")
+    table = Table(
+        title="most memory of one process (without pages of files)", title_justify="left", header_style="bold"
+    )
     groups = sorted({group for r in results for group in r["memory_mb"]["most"]})
     for name in ("n", "keys", *groups):
         table.add_column(name, justify="right")
     for r in results:
-        before, most = r["memory_mb"]["before"], r["memory_mb"]["most"]
-        cells = (f"{before[g]:.0f} -> {most[g]:.0f} MB" if g in before else f"{most[g]:.0f} MB" for g in groups)
+        most, anon = r["memory_mb"]["most"], r["memory_mb"]["most_anon"]
+        cells = (f"{most[g]:.0f} ({anon[g]:.0f}) MB" for g in groups)
         table.add_row(str(r["n"]), f"{r['keys']:,}", *cells)
     return table
 
