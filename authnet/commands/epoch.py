@@ -20,6 +20,7 @@ from localnet.discovery import ask_chain
 
 WATCH_S = 1.0
 REJECT_S = 20.0
+MANAGER_S = 3.0
 NodeToml = Annotated[Path | None, typer.Option("--node", help="A node's node.toml instead of a local network.")]
 Rpc = Annotated[str, typer.Option(help="Ethereum JSON-RPC URL; the local network's when left out.")]
 Address = Annotated[str, typer.Option("--registry", help="Address of the registry contract.")]
@@ -45,7 +46,7 @@ def status(
     samples: list[tuple[int, int]] = []
     with reporting(Output(json)) as out:
         while True:
-            found = look(lambda path: _ask(path, dir, node), samples)
+            found = look(lambda path: _ask(path, dir, node), samples, _registry(dir, node))
             if watch and out.is_rich:
                 sys.stdout.write("\x1b[H\x1b[2J")
             if out.json:
@@ -61,6 +62,22 @@ def _ask(path: str, folder: Path, node: Path | None) -> Any:
     if node is not None:
         return query_once(node.resolve().parent / "run" / "read.sock", path)
     return ask_chain(local_network(folder), path)
+
+
+def _registry(folder: Path, node: Path | None) -> dict[str, Any] | None:
+    """What the epoch manager says, of a local network the newest node's, which may be one that comes."""
+    if node is not None:
+        runs = [node.resolve().parent / "run"]
+    else:
+        found = local_network(folder)
+        runs = [found.node_dir(index) / "run" for index in reversed(found.indexes)]
+    for run in runs:
+        try:
+            said: dict[str, Any] = call_once(run / "epoch.sock", "status", timeout=MANAGER_S)
+        except AuthnetError:
+            continue
+        return said
+    return None
 
 
 @app.command()
