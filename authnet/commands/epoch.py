@@ -18,6 +18,7 @@ from authnet_core.protocol.committee import SUPPORTED_SIZES, Committee
 from authnet_runtime.rpc_once import call_once, query_once
 from localnet.discovery import ask_chain
 
+NOTICE_S = 7 * 86_400
 WATCH_S = 1.0
 REJECT_S = 20.0
 MANAGER_S = 3.0
@@ -86,7 +87,9 @@ def announce(
         list[str] | None, typer.Option("--operator", help="An operator's address; in the order of the parties.")
     ] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="The present members again: new shares.")] = False,
-    notice_s: Annotated[int, typer.Option(help="Seconds until the hand-over may begin.")] = 7 * 86_400,
+    notice_s: Annotated[
+        int | None, typer.Option(help="Seconds until the hand-over may begin; 7 days, in a local network 0.")
+    ] = None,
     rpc: Rpc = "",
     registry: Address = "",
     key: Key = None,
@@ -99,8 +102,9 @@ def announce(
             raise ConfigError("--operator: name the operators of the next committee, or say --refresh")
         _check_operators(operators or [])
         owner = _Owner.of(rpc, registry, key, dir)
-        epoch, members = asyncio.run(owner.announce(operators or [], notice_s))
-        answer = {"schema": SCHEMA, "epoch": epoch, "n": len(members), "operators": members, "notice_s": notice_s}
+        notice = (NOTICE_S if rpc else 0) if notice_s is None else notice_s
+        epoch, members = asyncio.run(owner.announce(operators or [], notice))
+        answer = {"schema": SCHEMA, "epoch": epoch, "n": len(members), "operators": members, "notice_s": notice}
         _say(out, answer, f"epoch {epoch} is open for {len(members)} operators; it starts when they have registered")
 
 
