@@ -93,6 +93,13 @@ class Output:
             table.add_row(name, str(value))
         self.console().print(table)
 
+    def result(self, fields: Mapping[str, Any]) -> None:
+        """What a command found, as one object or one pair a line."""
+        if self.json:
+            self.emit(fields)
+        else:
+            self.fields("", fields)
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Rows under headings; tab-separated without headings when piped."""
         if not self.is_rich:
