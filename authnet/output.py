@@ -24,7 +24,7 @@ SCHEMA = 1
 OK, REFUSED, USAGE, NETWORK_DOWN = 0, 1, 2, 3
 
 _DOWN = frozenset({Code.NETWORK_DOWN, Code.TOO_FEW_NODES, Code.UNAVAILABLE, Code.TIMEOUT})
-_USAGE = frozenset({Code.CONFIG, Code.FILE_MODE})
+_USAGE = frozenset({Code.CONFIG, Code.FILE_MODE, Code.BAD_PARAMS})
 
 
 def exit_code(code: Code) -> int:
@@ -93,6 +93,13 @@ class Output:
             table.add_row(name, str(value))
         self.console().print(table)
 
+    def result(self, fields: Mapping[str, Any]) -> None:
+        """What a command found, as one object or one pair a line."""
+        if self.json:
+            self.emit(fields)
+        else:
+            self.fields("", fields)
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Rows under headings; tab-separated without headings when piped."""
         if not self.is_rich:
@@ -113,10 +120,13 @@ class Output:
         if self.is_rich:
             self.console(stderr=True).print(text, style="dim", markup=False)
 
-    def fail(self, error: AuthnetError) -> NoReturn:
-        """Print `error` as JSON on stdout or as text on stderr, and end with its exit code."""
+    def fail(self, error: AuthnetError, found: Mapping[str, Any] | None = None) -> NoReturn:
+        """Print `error` as JSON on stdout or as text on stderr, and end with its exit code.
+
+        `found`: what is known nevertheless; stdout has one object, so it goes into the same.
+        """
         if self.json:
-            self.emit(error_object(error))
+            self.emit({**(found or {}), **error_object(error)})
         else:
             self._print_error(error)
         raise SystemExit(exit_code(error.code))

@@ -1,4 +1,4 @@
-"""The sessions that some member still lacks, page by page: their whole list may be longer than one message."""
+"""What members hold and lack, page by page: the whole list may be longer than one message."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 RETAINED_COUNT = "/sessions/retained/count"
 RETAINED_PAGE = 250
+BATCH_PAGE = 100
 
 
 def retained_pages(count: int) -> Iterator[str]:
@@ -28,6 +29,19 @@ def all_retained(ask: Callable[[str], Any]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def hold_all(sessions: list[dict[str, Any]], index: int) -> bool:
-    """Whether member `index` holds every one of these sessions."""
-    return all(index in session["holders"] for session in sessions)
+def all_batches(ask: Callable[[str], Any], epoch: int) -> list[dict[str, Any]]:
+    """The batches that resharings brought to a committee; those it made itself are among the retained sessions."""
+    found: list[dict[str, Any]] = []
+    first = 0
+    while epoch > 1:
+        page = ask(f"/batches/{epoch}/{first}/{BATCH_PAGE}") or []
+        found += page
+        if len(page) < BATCH_PAGE:
+            break
+        first = page[-1]["first_index"] + page[-1]["count"]
+    return found
+
+
+def hold_all(listed: list[dict[str, Any]], index: int) -> bool:
+    """Whether member `index` holds every one of these sessions or batches."""
+    return all(index in entry["holders"] for entry in listed)

@@ -31,6 +31,11 @@ def ask_chain(places: Places, path: str) -> Any:
     raise AuthnetError(Code.NETWORK_DOWN, "no node of the local network answers")
 
 
+def key_count(pool: dict[str, Any]) -> int:
+    """No key index is above it. Below it some are missing while a session's keys come on chain chunk by chunk."""
+    return sum(int(pool[which]) for which in ("free", "assigned", "masks", "under_way"))
+
+
 def serving(places: Places) -> dict[str, Any]:
     """The committee that serves now: the former one until the current one's interval has begun, by the clock."""
     current: dict[str, Any] = ask_chain(places, "/epoch/current")

@@ -13,7 +13,7 @@ from authnet_core.crypto import shamir
 from authnet_core.crypto.secp256k1 import pub, scalar_bytes
 from authnet_core.errors import AuthnetError
 from authnet_runtime.rpc_once import call_once
-from localnet.discovery import ask_chain
+from localnet.discovery import ask_chain, key_count
 from localnet.places import Places
 
 SAMPLE = 12
@@ -38,13 +38,14 @@ def open_sampled(places: Places, epoch: int, sample: int = SAMPLE) -> Opened:
     """Draw keys among all of the network and open each. Raises AuthnetError if nodes do not answer."""
     committee = ask_chain(places, f"/epoch/{epoch}")
     draw = random.SystemRandom()
-    count = _key_count(places)
-    chosen = sorted(draw.sample(range(count), min(sample, count)))
+    pool = ask_chain(places, "/pool")
+    made = key_count(pool) - int(pool["under_way"])
+    chosen = sorted(draw.sample(range(made), min(sample, made)))
     subsets, wrong = [], []
     for index in chosen:
-        key = ask_chain(places, f"/keys/{index}/1")[0]
-        if not key["free"] and not key["account_id"]:
-            continue  # a mask, which nobody can be given
+        key = next(iter(ask_chain(places, f"/keys/{index}/1")), None)
+        if key is None or key["mask"]:
+            continue  # not on chain yet, or one that nobody can be given
         shares = _shares(places, epoch, index)
         if len(shares) < committee["k"]:
             wrong.append(index)
@@ -55,11 +56,6 @@ def open_sampled(places: Places, epoch: int, sample: int = SAMPLE) -> Opened:
         if pub(scalar_bytes(secret)).hex() != key["Y"]:
             wrong.append(index)
     return Opened(len(subsets), subsets, wrong)
-
-
-def _key_count(places: Places) -> int:
-    pool = ask_chain(places, "/pool")
-    return int(pool["free"]) + int(pool["assigned"])
 
 
 def _shares(places: Places, epoch: int, index: int) -> dict[int, int]:

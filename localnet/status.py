@@ -10,7 +10,7 @@ from typing import Any
 
 from authnet_core.errors import AuthnetError
 from authnet_core.protocol.committee import Committee
-from authnet_runtime.retained import all_retained, hold_all
+from authnet_runtime.retained import all_batches, all_retained, hold_all
 from authnet_runtime.rpc_once import call_once, query_once
 from localnet import procs
 from localnet.discovery import ask_chain, network_json
@@ -19,7 +19,6 @@ from localnet.places import Places
 
 SCHEMA = 1
 EMPTY_POOL = {"free": 0, "assigned": 0, "short": 0, "low": 0, "high": 0}
-PAGE = 100
 HANDOVER = ("phase", "batches", "batches_done", "keys", "keys_done", "notice_ends_ms", "deadline_ms")
 _ASK_S = 1.0
 
@@ -29,8 +28,9 @@ def status(places: Places, members: Members) -> dict[str, Any]:
     network = network_json(places)
     epoch = _ask(places, "/epoch/current") or {}
     pool = _ask(places, "/pool") or {}
+    former = _ask(places, f"/epoch/{epoch['previous']}") if epoch.get("previous") else None
     retained = all_retained(lambda path: _ask(places, path))
-    batches = _batches(places, epoch.get("epoch", 0))
+    retained += all_batches(lambda path: _ask(places, path), epoch.get("epoch", 0))
     seats = {member["endpoint"]: member for member in epoch.get("members", ())}
     with ThreadPoolExecutor(len(places.all_indexes)) as workers:
         nodes = list(workers.map(lambda index: _node(places, members, index), places.all_indexes))
@@ -39,7 +39,7 @@ def status(places: Places, members: Members) -> dict[str, Any]:
         if member is not None:
             node["party"] = member["index"]
             node["identity_pub"], node["peer_id"] = member["identity"], member["peer_id"]
-            node["holds_all"] = hold_all(retained, member["index"]) and hold_all(batches, member["index"])
+            node["holds_all"] = hold_all(retained, member["index"])
         node["epochs"] = [e for e in (1, *places.committees) if node["index"] in places.committee(e)]
     size = Committee.of(len(seats) or places.nodes)
     works, can_lose = _margins(size, [node for node in nodes if node["party"] or not seats])
@@ -51,6 +51,7 @@ def status(places: Places, members: Members) -> dict[str, Any]:
         "network_id": places.network_id,
         "chain_id": network["chain_id"],
         "epoch": epoch.get("epoch", 0),
+        "grace_ends": former["grace_ends_ms"] if former else 0,
         "handover": _handover(_ask(places, "/handover")),
         "n": size.n,
         "k": size.k,
@@ -62,19 +63,6 @@ def status(places: Places, members: Members) -> dict[str, Any]:
         "works": works,
         "nodes": nodes,
     }
-
-
-def _batches(places: Places, epoch: int) -> list[dict[str, Any]]:
-    """Batches that resharings brought to the committee; those it made itself are among the retained sessions."""
-    found: list[dict[str, Any]] = []
-    first = 0
-    while epoch > 1:
-        page = _ask(places, f"/batches/{epoch}/{first}/{PAGE}") or []
-        found += page
-        if len(page) < PAGE:
-            break
-        first = page[-1]["first_index"] + page[-1]["count"]
-    return found
 
 
 def _handover(found: dict[str, Any] | None) -> dict[str, Any] | None:

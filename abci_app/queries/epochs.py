@@ -14,9 +14,11 @@ from authnet_core.errors import Code
 
 
 def find_epoch(snapshot: Snapshot, arguments: list[str]) -> Found:
-    """`/epoch/{n}`, `/epoch/current` and `/epoch/serving`."""
+    """`/epoch/{n}`, `/epoch/current`, `/epoch/serving` and `/epoch/next`."""
     if arguments[0] == "serving":
         return _find_serving(snapshot)
+    if arguments[0] == "next":
+        return _find_next(snapshot)
     number = _current_number(snapshot) if arguments[0] == "current" else parse_number(arguments[0], "epoch")
     epoch = _need(snapshot, number)
     return Found(present.epoch_view(snapshot, epoch), (tables.CURRENT_EPOCH.key, tables.epoch(number).key))
@@ -45,6 +47,15 @@ def _find_serving(snapshot: Snapshot) -> Found:
         epoch = _need(snapshot, epoch.previous)
         keys.append(tables.epoch(epoch.epoch).key)
     return Found(present.epoch_view(snapshot, epoch), tuple(keys))
+
+
+def _find_next(snapshot: Snapshot) -> Found:
+    """The committee that a hand-over under way leads to."""
+    handover = snapshot.get(tables.HANDOVER)
+    if handover is None:
+        raise Absent(Code.NOT_FOUND, "no epoch is to take over", tables.HANDOVER.key)
+    epoch = _need(snapshot, handover.epoch)
+    return Found(present.epoch_view(snapshot, epoch), (tables.HANDOVER.key, tables.epoch(epoch.epoch).key))
 
 
 def find_enckeys(snapshot: Snapshot, arguments: list[str]) -> Found:

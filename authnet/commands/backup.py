@@ -49,7 +49,7 @@ def backup(
             count = archive.write(out, passphrase, config.toml.keeper.scrypt_n, contents.collect(config), summary)
         except OSError as error:
             raise ConfigError(f"out: {out} can not be written: {error.strerror}") from None
-        _show(output, {"file": str(out), "identity": summary.identity, "files": count, "bytes": out.stat().st_size})
+        output.result({"file": str(out), "identity": summary.identity, "files": count, "bytes": out.stat().st_size})
 
 
 def restore(
@@ -69,13 +69,13 @@ def restore(
         passphrase = read_passphrase(passphrase_file or _own_passphrase(node))
         try:
             if drill:
-                _show(output, _drill(file, passphrase, node))
+                output.result(_drill(file, passphrase, node))
                 return
             height = signs_after or restoring.highest(_heights(peer or []))
             opened = restoring.restore(file, node.resolve(), passphrase, height)
         except OSError as error:
             raise ConfigError(f"{file}: {error.strerror}") from None
-        _show(output, {"node": str(node), "identity": opened.summary.identity, "signs_after": height})
+        output.result({"node": str(node), "identity": opened.summary.identity, "signs_after": height})
         output.note("Make sure that the former node never starts again: two with one key sign against each other.")
 
 
@@ -154,10 +154,3 @@ def _heights(peers: list[str]) -> list[int]:
         except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
             raise ConfigError(f"peer: {peer} does not say how far the chain is") from None
     return heights
-
-
-def _show(output: Output, fields: dict[str, Any]) -> None:
-    if output.json:
-        output.emit(fields)
-    else:
-        output.fields("", fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from authnet.commands import diff, move
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, local_network, node_run
 from authnet.output import Output, reporting
 from authnet_runtime.rpc_once import query_once
-from localnet.discovery import ask_chain
+from localnet.discovery import ask_chain, key_count
 from localnet.hashes import app_hashes
 
 PAGE = 1000
@@ -60,11 +60,10 @@ def keys(
     """Every key of the network, JSON lines: index, curve, Y, N, sid, epoch, free, holders."""
     with reporting(Output(json_)):
         found = local_network(dir)
-        while True:
-            path = f"/keys/{first}/{PAGE}"
-            page = query_once(node_run(dir, node) / "read.sock", path) if node else ask_chain(found, path)
-            for key in page:
+
+        def ask(path: str) -> Any:
+            return query_once(node_run(dir, node) / "read.sock", path) if node else ask_chain(found, path)
+
+        for start in range(first, key_count(ask("/pool")), PAGE):
+            for key in ask(f"/keys/{start}/{PAGE}"):
                 sys.stdout.write(json.dumps({name: key[name] for name in FIELDS}) + "\n")
-            if len(page) < PAGE:
-                return
-            first = page[-1]["index"] + 1

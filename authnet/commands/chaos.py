@@ -16,6 +16,7 @@ from authnet_core.errors import ConfigError
 if TYPE_CHECKING:
     from localnet.chaos.run import Order, Outcome
     from localnet.chaos.schedule import Faulty, Kind
+    from localnet.places import Places
 
 
 def register(parent: typer.Typer) -> None:
@@ -43,12 +44,20 @@ def chaos(
         folder = dir.resolve()
         mode, kinds, strategies = _mode(faulty), _kinds(kind), _strategies(liar)
         with own_network.running(folder, nodes, base_port):
-            places = local_network(folder)
+            places = _first_committee(folder)
             ask_daemon(folder, "status")
             wish = Wish(seed, minutes, places.nodes, mode, places.proxied, strategies, kinds)
             outcome = _run(out, Order(places, wish, liar and liar.resolve()))
         _report(out, outcome, html)
     raise SystemExit(OK if outcome.ok else REFUSED)
+
+
+def _first_committee(folder: Path) -> Places:
+    """The network in `folder`, whose node J must be party J. Raises ConfigError when other nodes run."""
+    places = local_network(folder)
+    if places.indexes != list(places.committee(1)):
+        raise ConfigError(f"--dir: the network in {folder} was rotated to other nodes: chaos needs the first ones")
+    return places
 
 
 def _mode(text: str) -> Faulty:

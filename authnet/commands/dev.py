@@ -10,7 +10,8 @@ import typer
 
 from authnet.commands.options import DEFAULT_DIR, Dir, node_run
 from authnet.output import Output, reporting
-from authnet_runtime.rpc_once import call_once
+from authnet_runtime.rpc_once import call_once, query_once
+from localnet.discovery import key_count
 
 PAGE = 1000
 
@@ -35,10 +36,8 @@ def shares(
 ) -> None:
     """The node's shares of all keys, JSON lines: index, x, share, nonce."""
     with reporting(Output(json_)):
-        ops = node_run(dir, node) / "ops.sock"
-        while page := call_once(ops, "dev_shares", {"from": first, "limit": PAGE}, timeout=30.0):
-            for row in page:
+        run = node_run(dir, node)
+        # A page has fewer rows, or none, where the node lacks shares; others come behind it.
+        for start in range(first, key_count(query_once(run / "read.sock", "/pool")), PAGE):
+            for row in call_once(run / "ops.sock", "dev_shares", {"from": start, "limit": PAGE}, timeout=30.0):
                 sys.stdout.write(json.dumps({name: row[name] for name in ("index", "x", "share", "nonce")}) + "\n")
-            if len(page) < PAGE:
-                return
-            first = page[-1]["index"] + 1

@@ -33,7 +33,7 @@ def diff(
             found = compare_exports(Path(first), Path(second))
         else:
             found = compare_nodes(*(_journal_of(place, dir) for place in (first, second)))
-        output.emit(found)
+        output.result(found)
         if not found["same"]:
             raise typer.Exit(1)
 

@@ -18,8 +18,10 @@ from authnet_core.protocol.committee import SUPPORTED_SIZES, Committee
 from authnet_runtime.rpc_once import call_once, query_once
 from localnet.discovery import ask_chain
 
+NOTICE_S = 7 * 86_400
 WATCH_S = 1.0
 REJECT_S = 20.0
+MANAGER_S = 3.0
 NodeToml = Annotated[Path | None, typer.Option("--node", help="A node's node.toml instead of a local network.")]
 Rpc = Annotated[str, typer.Option(help="Ethereum JSON-RPC URL; the local network's when left out.")]
 Address = Annotated[str, typer.Option("--registry", help="Address of the registry contract.")]
@@ -45,7 +47,7 @@ def status(
     samples: list[tuple[int, int]] = []
     with reporting(Output(json)) as out:
         while True:
-            found = look(lambda path: _ask(path, dir, node), samples)
+            found = look(lambda path: _ask(path, dir, node), samples, _registry(dir, node))
             if watch and out.is_rich:
                 sys.stdout.write("\x1b[H\x1b[2J")
             if out.json:
@@ -63,13 +65,31 @@ def _ask(path: str, folder: Path, node: Path | None) -> Any:
     return ask_chain(local_network(folder), path)
 
 
+def _registry(folder: Path, node: Path | None) -> dict[str, Any] | None:
+    """What the epoch manager says, of a local network the newest node's, which may be one that comes."""
+    if node is not None:
+        runs = [node.resolve().parent / "run"]
+    else:
+        found = local_network(folder)
+        runs = [found.node_dir(index) / "run" for index in reversed(found.indexes)]
+    for run in runs:
+        try:
+            said: dict[str, Any] = call_once(run / "epoch.sock", "status", timeout=MANAGER_S)
+        except AuthnetError:
+            continue
+        return said
+    return None
+
+
 @app.command()
 def announce(
     operators: Annotated[
         list[str] | None, typer.Option("--operator", help="An operator's address; in the order of the parties.")
     ] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="The present members again: new shares.")] = False,
-    notice_s: Annotated[int, typer.Option(help="Seconds until the hand-over may begin.")] = 7 * 86_400,
+    notice_s: Annotated[
+        int | None, typer.Option(help="Seconds until the hand-over may begin; 7 days, in a local network 0.")
+    ] = None,
     rpc: Rpc = "",
     registry: Address = "",
     key: Key = None,
@@ -82,8 +102,9 @@ def announce(
             raise ConfigError("--operator: name the operators of the next committee, or say --refresh")
         _check_operators(operators or [])
         owner = _Owner.of(rpc, registry, key, dir)
-        epoch, members = asyncio.run(owner.announce(operators or [], notice_s))
-        answer = {"schema": SCHEMA, "epoch": epoch, "n": len(members), "operators": members, "notice_s": notice_s}
+        notice = (NOTICE_S if rpc else 0) if notice_s is None else notice_s
+        epoch, members = asyncio.run(owner.announce(operators or [], notice))
+        answer = {"schema": SCHEMA, "epoch": epoch, "n": len(members), "operators": members, "notice_s": notice}
         _say(out, answer, f"epoch {epoch} is open for {len(members)} operators; it starts when they have registered")
 
 

@@ -18,12 +18,14 @@ Ask = Callable[[str], Any]
 T = TypeVar("T")
 MAX_SAMPLES = 60
 HOLDUPS_SHOWN = 6
+REGISTRY = ("epoch", "registered", "members", "seats", "waiting_for", "problems")
 _ABSENT = frozenset({Code.NOT_FOUND, Code.UNKNOWN_PATH})
 
 
-def look(ask: Ask, samples: list[tuple[int, int]]) -> dict[str, Any]:
+def look(ask: Ask, samples: list[tuple[int, int]], watched: dict[str, Any] | None = None) -> dict[str, Any]:
     """Everything about epochs. `samples` [(block time, keys moved)] is kept by the caller for the pace.
 
+    `watched`: the epoch manager's own status, which knows who has yet to register; None if it does not answer.
     Raises AuthnetError when the node does not answer.
     """
     chain, current = ask("/status"), _read(ask, "/epoch/current", EpochView)
@@ -38,6 +40,7 @@ def look(ask: Ask, samples: list[tuple[int, int]]) -> dict[str, Any]:
         "n": current.n if current else 0,
         "former": _former(ask, current),
         "short": _short(ask, current) if current else [],
+        "registry": {name: watched[name] for name in REGISTRY} if watched else None,
         "handover": _handover(ask, handover, current, chain["time_ms"], samples) if handover and current else None,
         "ended": ends,
     }
@@ -162,6 +165,7 @@ def show(out: Output, found: dict[str, Any]) -> None:
         fields[f"epoch {former['epoch']}"] = f"its shares are to be erased {when}; not yet done: {_list(missing)}"
     if found["short"]:
         fields["short"] = ", ".join(f"party {s['index']} lacks {s['batches']} batches" for s in found["short"])
+    fields |= _registry_fields(found["registry"])
     if handover is None:
         last = found["ended"][0] if found["ended"] else None
         fields["hand-over"] = f"none; the last one: epoch {last['epoch']} {last['outcome']}" if last else "none"
@@ -177,6 +181,19 @@ def show(out: Output, found: dict[str, Any]) -> None:
     out.table("incoming nodes", ("party", "endpoint", "chain ready at", "encryption keys"), rows)
     for view in handover["reshares"]:
         _show_reshare(out, view)
+
+
+def _registry_fields(registry: dict[str, Any] | None) -> dict[str, str]:
+    """What is still to happen at the contract, and what the epoch manager complains of."""
+    if registry is None:
+        return {"registry": "the epoch manager does not answer"}
+    fields = {}
+    if registry["waiting_for"]:
+        have = f"{registry['members']} of {registry['seats']}"
+        fields["registering"] = f"epoch {registry['epoch']}: {have}; not yet: {', '.join(registry['waiting_for'])}"
+    for problem in registry["problems"]:
+        fields[f"problem: {problem['where']}"] = f"{problem['code']}: {printable(problem['message'])}"
+    return fields
 
 
 def _handover_fields(handover: dict[str, Any], now: int) -> dict[str, str]:

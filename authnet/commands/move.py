@@ -98,7 +98,7 @@ def export(
         export_file.write(out, header, _fetch(source, header))
         # What was written is what was named.
         size = sum(map(len, export_file.read_chunks(out)))
-        output.emit(
+        output.result(
             {
                 "file": str(out),
                 "chain_id": header.chain_id,
@@ -127,7 +127,7 @@ def sign(
         identity, signature = _signature(node / "run", header)
         header = msgspec.structs.replace(header, signatures={**header.signatures, identity: signature})
         export_file.write(file, header, export_file.read_chunks(file))
-        output.emit({"file": str(file), "signatures": len(header.signatures)})
+        output.result({"file": str(file), "signatures": len(header.signatures)})
 
 
 def import_(
@@ -149,4 +149,4 @@ def import_(
             batches = take_node(node, file, made) if node is not None else 0
         except OSError as error:
             raise ConfigError(f"{file}: {error.strerror}: {error.filename}") from None
-        output.emit({**made.summary, "batches": batches} if node is not None else made.summary)
+        output.result({**made.summary, "batches": batches} if node is not None else made.summary)

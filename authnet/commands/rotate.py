@@ -147,12 +147,13 @@ def run(out: Output, folder: Path, wish: dict[str, Any], wait_s: float) -> None:
         "self_test": msgspec.to_builtins(opened),
         "ms": round((time.monotonic() - begun) * 1000),
     }
-    if out.json:
-        out.emit(result)
-    else:
+    if not out.json:
         _show(out, result, opened)
     if opened.wrong:
-        raise AuthnetError(Code.NODES_DISAGREE, f"keys {opened.wrong} do not open under the new shares")
+        refusal = AuthnetError(Code.NODES_DISAGREE, f"keys {opened.wrong} do not open under the new shares")
+        out.fail(refusal, result)
+    if out.json:
+        out.emit(result)
 
 
 def _intent(plan: dict[str, Any]) -> str:

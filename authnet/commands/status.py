@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, ask_daemon
 from authnet.output import SCHEMA, Output, reporting
 from authnet_core.protocol.committee import Committee
-from authnet_runtime.retained import all_retained, hold_all
+from authnet_runtime.retained import all_batches, all_retained, hold_all
 from authnet_runtime.rpc_once import query_once
 
 WORD = {
@@ -42,7 +43,9 @@ def node_view(folder: Path) -> dict[str, Any]:
     read = folder / "run" / "read.sock"
     chain = query_once(read, "/status")
     epoch = query_once(read, "/epoch/current")
+    former = query_once(read, f"/epoch/{epoch['previous']}") if epoch["previous"] else None
     retained = all_retained(lambda path: query_once(read, path))
+    retained += all_batches(lambda path: query_once(read, path), epoch["epoch"])
     size = Committee.of(len(epoch["members"]) or len(chain["observers"]))
     holding = sum(hold_all(retained, member["index"]) for member in epoch["members"])
     return {
@@ -52,6 +55,7 @@ def node_view(folder: Path) -> dict[str, Any]:
         "height": chain["height"],
         "app_hash": chain["app_hash"],
         "epoch": chain["epoch"],
+        "grace_ends": former["grace_ends_ms"] if former else 0,
         "n": size.n,
         "k": size.k,
         "t": size.t,
@@ -78,7 +82,7 @@ def show_node(out: Output, found: dict[str, Any]) -> None:
         "pool": f"{pool['free']} free, {pool['assigned']} assigned, {pool['short']} not yet held by all",
         "holders": f"{found['holding']} of {found['n']} members hold the shares of every session",
     }
-    out.fields("", fields)
+    out.fields("", fields | _grace(found))
     for what, text in WORD.items():
         typer.echo(_loss(found, what, text))
 
@@ -95,7 +99,7 @@ def show(out: Output, found: dict[str, Any]) -> None:
         "front": found["front"],
         "pool": f"{pool['free']} free, {pool['assigned']} assigned, {pool['short']} not yet held by all",
     }
-    out.fields("", fields)
+    out.fields("", fields | _grace(found))
     for what, text in WORD.items():
         typer.echo(_loss(found, what, text))
     rows = [
@@ -111,6 +115,12 @@ def show(out: Output, found: dict[str, Any]) -> None:
         for node in found["nodes"]
     ]
     out.table("", ("node", "state", "height", "app hash", "holds all", "processes (restarts)", "MB"), rows)
+
+
+def _grace(found: dict[str, Any]) -> dict[str, str]:
+    """How long the former committee still serves, while it does."""
+    left_s = found["grace_ends"] / 1000 - time.time()
+    return {"grace": f"the former committee erases its shares in {left_s:.0f} s"} if left_s > 0 else {}
 
 
 def _loss(found: dict[str, Any], what: str, text: str) -> str:

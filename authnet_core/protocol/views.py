@@ -276,7 +276,6 @@ class HandoverView(View, frozen=True, kw_only=True):
     keys_done: int = 0
     frozen: bool = False
     """No START: the last keys are moved."""
-    switch_height: int = 0
 
 
 class HandoverEndView(View, frozen=True, kw_only=True):

@@ -131,7 +131,7 @@ def test_evidence_that_does_not_hold(evidence: Path, change: dict[str, Any]) -> 
 
 def test_files_that_can_not_be_read_or_are_none(tmp_path: Path) -> None:
     missing = run("blame", "verify", tmp_path / "none.json", "--json")
-    assert (missing.exit_code, as_json(missing)["error"]["code"]) == (1, "BAD_PARAMS")
+    assert (missing.exit_code, as_json(missing)["error"]["code"]) == (2, "BAD_PARAMS")
     for raw in (b"", b"\x00\xff", b"x" * ((1 << 20) + 2)):
         (tmp_path / "junk").write_bytes(raw)
         result = run("blame", "verify", tmp_path / "junk", "--json")
@@ -142,8 +142,8 @@ def test_show_refusals(folder: Path, tmp_path: Path) -> None:
     unknown = run("blame", "show", "--dir", folder, "--number", 7, "--json")
     assert (unknown.exit_code, as_json(unknown)["error"]["code"]) == (1, "NOT_FOUND")
     alone = run("blame", "show", "--dir", folder, "--out", tmp_path / "x", "--json")
-    assert (alone.exit_code, as_json(alone)["error"]["code"]) == (1, "BAD_PARAMS")
+    assert (alone.exit_code, as_json(alone)["error"]["code"]) == (2, "BAD_PARAMS")
     nowhere = run("blame", "show", "--dir", folder, "--number", 0, "--out", tmp_path / "no" / "x", "--json")
-    assert (nowhere.exit_code, as_json(nowhere)["error"]["code"]) == (1, "BAD_PARAMS")
+    assert (nowhere.exit_code, as_json(nowhere)["error"]["code"]) == (2, "BAD_PARAMS")
     down = run("blame", "show", "--dir", tmp_path, "--json")
     assert (down.exit_code, as_json(down)["error"]["code"]) == (3, "NETWORK_DOWN")

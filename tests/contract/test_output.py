@@ -15,6 +15,10 @@ def test_every_code_has_an_exit_status_between_1_and_3(code: Code) -> None:
     assert exit_code(code) in (1, 2, 3)
 
 
+def test_a_wrong_argument_is_wrong_usage_whoever_notices_it() -> None:
+    assert {exit_code(code) for code in (Code.CONFIG, Code.FILE_MODE, Code.BAD_PARAMS)} == {2}
+
+
 def test_the_error_object_is_complete() -> None:
     error = AuthnetError(Code.TOO_FEW_NODES, "why", nodes=[{"index": 2, "code": "TIMEOUT", "message": "slow"}])
     assert error_object(error) == {
@@ -32,6 +36,14 @@ def test_reporting_ends_with_the_code_s_status(capsys: pytest.CaptureFixture[str
         raise AuthnetError(Code.NETWORK_DOWN, "nobody answers")
     assert ended.value.code == 3
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "NETWORK_DOWN"
+
+
+def test_what_is_known_beside_an_error_is_in_the_same_object(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Output(json=True).fail(AuthnetError(Code.NODES_DISAGREE, "key 7"), {"epoch": 2})
+    assert ended.value.code == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["epoch"], said["error"]["code"]) == (2, "NODES_DISAGREE")
 
 
 def test_other_exceptions_are_bugs_and_pass() -> None:

@@ -49,7 +49,7 @@ def test_n_minus_t_equal_observations_announce_the_next_committee(world: World) 
     assert (view.phase, view.from_epoch, view.record_hash) == ("announced", 1, hash_of(record).hex())
     assert view.announced_height == world.height
     assert view.notice_ends_ms == world.time_ms + 60_000
-    assert view.committee == world.query("/epoch/2")
+    assert view.committee == world.query("/epoch/2") == world.query("/epoch/next")
     assert (view.committee.status, view.committee.previous, view.committee.n) == ("next", 1, 5)
     assert world.query("/epoch/current").epoch == 1
 

@@ -74,7 +74,7 @@ def test_key_lists(used: World) -> None:
         ("/" + "x" * 600, Code.UNKNOWN_PATH),
         ("/epoch/2", Code.NOT_FOUND),
         ("/epoch/-1", Code.BAD_PARAMS),
-        ("/epoch/next", Code.BAD_PARAMS),
+        ("/epoch/next", Code.NOT_FOUND),
         ("/session/00", Code.BAD_PARAMS),
         ("/session/" + "00" * 32, Code.UNKNOWN_SESSION),
         ("/verifier/nobody", Code.VERIFIER_UNKNOWN),

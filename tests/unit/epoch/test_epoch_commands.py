@@ -42,6 +42,26 @@ def test_an_epoch_is_not_opened_for_operators_that_could_not_serve(operators: li
     assert reason in answer["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("words", "notice_s"),
+    [
+        (["--rpc", "http://127.0.0.1:1", "--registry", "0x1", "--key", "k"], 604_800),
+        ([], 0),
+        (["--notice-s", "60"], 60),
+    ],
+)
+def test_the_notice_is_a_week_but_in_a_local_network(
+    words: list[str], notice_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Owner:
+        async def announce(self, operators: list[str], notice_s: int) -> tuple[int, list[str]]:
+            return 2, NAMES[:5]
+
+    monkeypatch.setattr(epoch._Owner, "of", lambda *_: Owner())
+    code, answer = run("announce", "--refresh", *words)
+    assert (code, answer["notice_s"]) == (0, notice_s)
+
+
 class Contract:
     """Epoch 1 served until 2 took over; 3 was rejected on chain and never called off here; 4 was."""
 

@@ -102,6 +102,19 @@ def test_who_is_short_of_shares_is_named(capsys: pytest.CaptureFixture[str]) -> 
     assert look(asking(chain()), [])["short"] == []
 
 
+def test_who_has_yet_to_register_and_what_is_wrong_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    manager = {"epoch": 2, "registered": True, "members": 4, "seats": 5, "waiting_for": ["0xabc"], "operator": "0x1"}
+    problem = {"where": "epoch 2", "code": "RECORD_REFUSED", "message": "the registry was rewritten"}
+    found = look(asking(chain(**{"/handover": None})), [], manager | {"problems": [problem]})
+    assert found["registry"] == {k: v for k, v in manager.items() if k != "operator"} | {"problems": [problem]}
+    show(Output(), found)
+    shown = capsys.readouterr().out
+    assert "epoch 2: 4 of 5; not yet: 0xabc" in shown
+    assert "problem: epoch 2\tRECORD_REFUSED: the registry was rewritten" in shown
+    show(Output(), look(asking(chain()), []))
+    assert "the epoch manager does not answer" in capsys.readouterr().out
+
+
 def test_a_node_that_does_not_answer_is_said_so() -> None:
     def silent(_: str) -> Any:
         raise AuthnetError(Code.UNAVAILABLE, "down")

@@ -1,8 +1,10 @@
 """Every retained session is read once, also when the list is long or shrinks meanwhile."""
 
+from typing import Any
+
 import pytest
 
-from authnet_runtime.retained import RETAINED_PAGE, all_retained, hold_all
+from authnet_runtime.retained import BATCH_PAGE, RETAINED_PAGE, all_batches, all_retained, hold_all
 
 
 class FakeChain:
@@ -43,3 +45,15 @@ def test_a_chain_that_gives_no_answer_lists_none() -> None:
 def test_who_holds_all() -> None:
     sessions = [{"sid": "a", "holders": [1, 2]}, {"sid": "b", "holders": [2]}]
     assert (hold_all(sessions, 1), hold_all(sessions, 2), hold_all([], 1)) == (False, True, True)
+
+
+@pytest.mark.parametrize("count", [0, 1, BATCH_PAGE, 2 * BATCH_PAGE + 1])
+def test_batches_are_read_page_by_page(count: int) -> None:
+    batches: list[dict[str, Any]] = [{"first_index": 64 * i, "count": 64, "holders": [1]} for i in range(count)]
+
+    def ask(path: str) -> object:
+        epoch, first, limit = map(int, path.removeprefix("/batches/").split("/"))
+        return [batch for batch in batches if epoch == 2 and batch["first_index"] >= first][:limit]
+
+    assert all_batches(ask, 2) == batches
+    assert all_batches(ask, 1) == [], "the first committee was brought none"
