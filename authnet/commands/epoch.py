@@ -42,7 +42,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Phase, readiness node by node, dealers and receivers of each batch, pace, and who holds it up."""
-    from authnet.commands.epoch_view import look, show
+    from authnet.commands.epoch_view import is_under_way, look, show
 
     samples: list[tuple[int, int]] = []
     with reporting(Output(json)) as out:
@@ -54,7 +54,7 @@ def status(
                 out.emit(found)
             else:
                 show(out, found)
-            if not watch or found["handover"] is None:
+            if not watch or not is_under_way(found):
                 return
             time.sleep(WATCH_S)
 

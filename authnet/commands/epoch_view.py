@@ -46,6 +46,15 @@ def look(ask: Ask, samples: list[tuple[int, int]], watched: dict[str, Any] | Non
     }
 
 
+def is_under_way(found: dict[str, Any]) -> bool:
+    """Whether there is more to see: a hand-over on chain, or an epoch of the registry that is to come there."""
+    registry = found["registry"]
+    if found["handover"] is not None or registry is None:
+        return found["handover"] is not None
+    over = {ended["epoch"] for ended in found["ended"]}
+    return int(registry["epoch"]) > found["epoch"] and registry["epoch"] not in over
+
+
 def _short(ask: Ask, current: EpochView) -> list[dict[str, Any]]:
     """Members in charge that lack batches which they could hold: how many of the first `RETAINED_PAGE` of them."""
     batches = _read(ask, f"/reshares/retained/0/{RETAINED_PAGE}", list[BatchView]) or []
@@ -73,6 +82,8 @@ def _handover(
     found, posted = _read(ask, "/reshares", ResharesView), _posted(ask, handover)
     waiting = [m for m, count in posted.items() if count]
     reshares = found.open if found else ()
+    if handover.phase in ("announced", "joining"):
+        samples.clear()  # the pace is that of keys, which do not move yet
     samples.append((time_ms, handover.keys_done))
     del samples[:-MAX_SAMPLES]
     if len(samples) == 1 and handover.phase_ms and handover.phase == "resharing":

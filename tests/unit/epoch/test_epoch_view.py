@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from authnet.commands.epoch_view import look, show
+from authnet.commands.epoch_view import is_under_way, look, show
 from authnet.output import Output
 from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.retained import RETAINED_PAGE
@@ -56,6 +56,26 @@ def test_the_picture_names_phase_pace_matrix_and_who_is_awaited(capsys: pytest.C
         "old node 3 (RDEAL)",
     ):
         assert part in shown
+
+
+def test_the_pace_is_that_of_moving_keys_alone() -> None:
+    """Who watched the joining too is told no lower pace."""
+    joining = msgspec.to_builtins(handover("joining"), str_keys=True)
+    samples: list[tuple[int, int]] = []
+    for time_ms in (1_000, 5_000):
+        clock = {"/status": {"height": 50, "time_ms": time_ms}}
+        look(asking(chain(**{"/handover": joining, "/reshares": None} | clock)), samples)
+    assert look(asking(chain()), samples)["handover"]["keys_s"] == 8.0
+
+
+def test_who_watches_sees_the_registration_too_and_an_end() -> None:
+    none = {"handover": None, "epoch": 1, "registry": None, "ended": []}
+    coming = none | {"registry": {"epoch": 2}}
+    assert is_under_way(look(asking(chain()), []))
+    assert is_under_way(coming)
+    assert not is_under_way(none)
+    assert not is_under_way(none | {"registry": {"epoch": 1}})
+    assert not is_under_way(coming | {"ended": [{"epoch": 2}]})
 
 
 def test_who_looks_during_the_notice_is_told_what_is_awaited(capsys: pytest.CaptureFixture[str]) -> None:
