@@ -2,6 +2,7 @@
 
 libp2p's own defaults would also register TLS, secio and PLAINTEXT, and its allow-list knows addresses only, so
 the security options are given explicitly and peer ids are checked when a connection comes up and again per stream.
+It takes in 300 connections at a time, but counts each until the host ends: `_count_while_open` mends that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PERMANENT_ADDR_TTL
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
@@ -107,6 +109,22 @@ class _Gate(INotifee):  # type: ignore[misc]
         """Nothing to do."""
 
 
+def _count_while_open(network: Any) -> None:
+    """Let the task of an incoming connection, and the place it takes among 300, end with the connection.
+
+    The swarm's own waits for the end of the swarm: whoever comes often enough, if only to be refused, makes a node
+    deaf until its next start. What `upgrade_inbound_raw_conn` raises ends the task.
+    """
+    upgrade = network.upgrade_inbound_raw_conn
+
+    async def until_closed(raw: Any, address: Multiaddr) -> None:
+        muxed = await upgrade(raw, address)
+        await muxed.event_shutting_down.wait()
+        raise SwarmException("the connection has ended")
+
+    network.upgrade_inbound_raw_conn = until_closed
+
+
 class PeerHost:
     """Listens, dials, and pins peer ids both ways."""
 
@@ -123,6 +141,7 @@ class PeerHost:
             connection_config=ConnectionConfig(min_connections=0, low_watermark=0, dial_timeout=_DIAL_S),
         )
         self._host.get_network().retry_config = RetryConfig(max_retries=0)
+        _count_while_open(self._host.get_network())
         self.gate = _Gate(lambda peer: peer in self._allowed)
         self._host.get_network().register_notifee(self.gate)
         self._host.set_stream_handler(PROTOCOL, self._handle_stream)

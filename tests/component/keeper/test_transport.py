@@ -156,6 +156,27 @@ def test_a_stranger_is_not_let_in() -> None:
     run(check)
 
 
+def test_connections_that_ended_leave_room_for_others() -> None:
+    """libp2p counts who comes in until the host ends: some hundreds of refusals or of new starts, and it is deaf."""
+
+    async def check() -> None:
+        ports = [free_port() for _ in range(3)]
+        dialer, member, stranger = Node(1, ports[0]), Node(2, ports[1]), Node(3, ports[2], STRANGER)
+        member.mesh.host._host.get_network()._inbound_limiter = trio.CapacityLimiter(3)
+        async with running(member, dialer, stranger):
+            member.join(epoch_of(ports))
+            stranger.join(epoch_of(ports))
+            await until(lambda: member.mesh.host.gate.refused >= 4)
+            stranger.scope.cancel()
+            dialer.join(epoch_of(ports))
+            for _ in range(4):
+                await until(lambda: member.mesh.connected(1) == [1])
+                dialer.mesh._members[peer_id_of(member.seed)].link.disconnect()
+                await until(lambda: member.mesh.connected(1) == [])
+
+    run(check)
+
+
 def test_a_dialer_does_not_accept_another_peer_at_the_address() -> None:
     async def check() -> None:
         ports = [free_port(), free_port()]
