@@ -31,6 +31,7 @@ from multiaddr import Multiaddr
 
 from authnet_core.errors import ConfigError
 from authnet_runtime.logs import get_logger
+from p2p_dkg.network import counters
 
 PROTOCOL = TProtocol("/authnet/keeper/1")
 _DIAL_S = 5.0
@@ -86,11 +87,16 @@ class _Gate(INotifee):  # type: ignore[misc]
         self._is_allowed = is_allowed
         self.refused = 0
 
+    def refuse(self, peer: str) -> None:
+        """Counted, and hardly logged: anybody may knock, and members do until this node has read who they are."""
+        self.refused += 1
+        counters.REFUSED.labels("stranger", "peer_id").inc()
+        _log.debug("peer.refused", peer=peer)
+
     async def connected(self, network: INetwork, conn: INetConn) -> None:
         peer = str(conn.muxed_conn.peer_id)
         if not self._is_allowed(peer):
-            self.refused += 1
-            _log.info("peer.refused", peer=peer)
+            self.refuse(peer)
             await conn.close()
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
@@ -201,7 +207,7 @@ class PeerHost:
     async def _handle_stream(self, stream: INetStream) -> None:
         peer = str(stream.muxed_conn.peer_id)
         if peer not in self._allowed:
-            self.gate.refused += 1
+            self.gate.refuse(peer)
             await stream.reset()
             return
         await self._on_stream(peer, stream)
