@@ -229,3 +229,21 @@ def test_the_last_two_committees_are_dialled(tmp_path: Path) -> None:
     write_peers(tmp_path, [moved, found[1]])
     assert f"{2:02x}{0:038x}@127.0.0.9:1" in (tmp_path / "config" / "peers.txt").read_text().split()
     assert len((tmp_path / "config" / "peers.txt").read_text().split()) == 2 * epoch().n - 1
+
+
+NO_PLACES = ("x", "x:", ":5", "x:65536", "x:+5", "::1:5", "tcp://x:5", "y@x:5", 'x:5"', "x:5\\", "x:5,y:6", "x:5\n", "")
+
+
+def test_a_member_whose_address_is_none_stops_nobody_s_chain(tmp_path: Path) -> None:
+    """CometBFT starts with no such address, and with no config.toml that it can not read."""
+    load_or_create(tmp_path)
+    for wrong in NO_PLACES:
+        members = epoch().members
+        found = replace(epoch(), members=(replace(members[0], comet_addr=wrong), *members[1:]))
+        write_peers(tmp_path, [found])
+        lines = (tmp_path / "config" / "peers.txt").read_text().split("\n")
+        assert lines == [*(f"{m.comet_id}@{m.comet_addr}" for m in members[1:]), ""], wrong
+    for right in ("node-1.example.org:26656", "127.0.0.1:0", "[::1]:65535", "my_host:5"):
+        moved = replace(epoch(), members=(replace(epoch().members[0], comet_addr=right),))
+        write_peers(tmp_path, [moved])
+        assert (tmp_path / "config" / "peers.txt").read_text().endswith(f"@{right}\n")
