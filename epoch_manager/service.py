@@ -55,13 +55,18 @@ def load_own(config: NodeConfig) -> Own:
     )
 
 
-def neighbours(started: Sequence[EpochState]) -> list[EpochState]:
-    """The newest started epoch and the one before it: a hand-over is between these two.
+def neighbours(epochs: Sequence[EpochState]) -> list[EpochState]:
+    """The newest started epoch and the one before it: a hand-over is between these two. Full ones in between, which the
+    owner called off, too: if that came too late, the chain has one of them in charge.
 
-    Who is new in the newest epoch dials everybody of both; the others need dial nobody new.
+    Who is new in the newest epoch dials everybody of them; the others need dial nobody new. Empty before the first.
     """
+    started = [e for e in epochs if e.status is EpochStatus.STARTED]
+    if not started:
+        return []
     newest = started[-1]
-    return [newest, *(e for e in started if e.epoch == newest.previous)]
+    between = [e for e in epochs if newest.previous < e.epoch < newest.epoch and len(e.members) == e.n]
+    return [newest, *reversed(between), *(e for e in started if e.epoch == newest.previous)]
 
 
 class GenesisWriter:
@@ -92,7 +97,7 @@ class GenesisWriter:
                 params=self._params,
             )
             # Before genesis.json: its appearance is what starts the chain.
-            write_peers(self._config.dir / "cometbft", neighbours(started))
+            write_peers(self._config.dir / "cometbft", neighbours(snapshot.epochs))
             if settle_genesis(self._config.genesis, derived):
                 _log.info("genesis.written", members=len(first.members), block=first.started_block)
         except AuthnetError as problem:
@@ -139,9 +144,8 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
 
 async def _is_trust_settled(config: NodeConfig, snapshot: Snapshot, status: Status) -> bool:
     """Whether a node that joins by state sync knows a block to begin from; true for all others."""
-    started = [e for e in snapshot.epochs if e.status is EpochStatus.STARTED]
     try:
-        await settle_trust(config, neighbours(started) if started else ())
+        await settle_trust(config, neighbours(snapshot.epochs))
     except AuthnetError as problem:
         status.report("state_sync", problem)
         return False

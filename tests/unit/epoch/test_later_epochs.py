@@ -231,6 +231,16 @@ def test_the_last_two_committees_are_dialled(tmp_path: Path) -> None:
     assert len((tmp_path / "config" / "peers.txt").read_text().split()) == 2 * epoch().n - 1
 
 
+def test_a_committee_that_was_called_off_too_late_is_dialled_too() -> None:
+    """It is in charge on the chain, and the registry names the one before it as that of the next."""
+    first, late = stage(1, EpochStatus.STARTED), stage(2, EpochStatus.ABORTED)
+    never_full = replace(late, epoch=3, members=late.members[1:])
+    following = replace(stage(4, EpochStatus.STARTED), previous=1)
+    assert [e.epoch for e in neighbours([first, late, never_full, following])] == [4, 2, 1]
+    assert [e.epoch for e in neighbours([first, late])] == [1]
+    assert neighbours([stage(1, EpochStatus.OPEN)]) == []
+
+
 NO_PLACES = ("x", "x:", ":5", "x:65536", "x:+5", "::1:5", "tcp://x:5", "y@x:5", 'x:5"', "x:5\\", "x:5,y:6", "x:5\n", "")
 
 
