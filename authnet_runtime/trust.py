@@ -5,6 +5,7 @@ Their endpoints come from the registry, so from Ethereum. From that block on Com
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ BEHIND = 5_000
 """Blocks below the newest: older than any state on offer, since a light client walks backwards block by block."""
 _TIMEOUT_S = 10.0
 _MAX_ANSWER = 1 << 20
+_PLAIN = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+"""What may stand in CometBFT's config.toml, in a list with commas. Members write what they like into the registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Trust:
 async def find_trust(endpoints: Sequence[str], needed: int, chain_id: str) -> Trust:
     """Ask the members' endpoints. Raises AuthnetError(UNAVAILABLE) unless `needed` name one block of `chain_id`."""
     async with httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False) as http:
-        servers = tuple(f"{endpoint.rstrip('/')}/comet" for endpoint in endpoints)
+        servers = tuple(f"{endpoint.rstrip('/')}/comet" for endpoint in endpoints if _PLAIN.fullmatch(endpoint))
         ranges = await _ask_all(http, {server: f"{server}/status" for server in servers}, _range_of)
         if len(ranges) < needed:
             raise AuthnetError(Code.UNAVAILABLE, f"{len(ranges)} of {len(servers)} members answer, {needed} must")
@@ -72,7 +75,7 @@ async def _ask_all(http: httpx.AsyncClient, urls: Mapping[str, str], read: Any) 
                     if len(body) > _MAX_ANSWER:
                         return
             found[server] = read(msgspec.json.decode(body))
-        except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, *NOT_JSON):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError, TypeError, *NOT_JSON):
             return
 
     async with anyio.create_task_group() as group:

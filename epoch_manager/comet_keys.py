@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,11 +20,14 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authnet_core.errors import Code, ConfigError
+from authnet_runtime.logs import get_logger
 from authnet_runtime.registry_state import EpochState
 from epoch_manager.files import write_atomically
 
 _PRIVATE_TYPE = "tendermint/PrivKeyEd25519"
 _PUBLIC_TYPE = "tendermint/PubKeyEd25519"
+_PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_log = get_logger("epoch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,27 @@ def load_or_create(home: Path) -> CometKeys:
 def write_peers(home: Path, epochs: Iterable[EpochState]) -> None:
     """config/peers.txt: the epochs' other members as id@host:port, which the supervisor puts into config.toml.
 
-    A member of several epochs stands where the first of them has it. An unchanged file is left alone.
+    A member of several epochs stands where the first of them has it. An unchanged file is left alone. An address that
+    is none is left out: CometBFT would not start with it, so one member could stop everybody's.
     """
     own = hashlib.sha256(_public_of(home / "config" / "node_key.json")).digest()[:20].hex()
     peers: dict[str, str] = {}
     for member in (member for epoch in epochs for member in epoch.members):
-        if member.comet_id != own:
+        if member.comet_id == own:
+            continue
+        if _is_place(member.comet_addr):
             peers.setdefault(member.comet_id, member.comet_addr)
+        else:
+            _log.warning("peer.left_out", operator=member.operator, address=member.comet_addr)
     path, content = home / "config" / "peers.txt", "".join(f"{id}@{place}\n" for id, place in peers.items()).encode()
     if not path.exists() or path.read_bytes() != content:
         write_atomically(path, content, 0o644)
+
+
+def _is_place(text: str) -> bool:
+    """Whether this is host:port as CometBFT takes it. Members write what they like into the registry."""
+    found = _PLACE.fullmatch(text)
+    return found is not None and int(found[2]) < 65_536
 
 
 def _raw_public(key: Ed25519PrivateKey) -> bytes:

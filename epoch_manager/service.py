@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from authnet_core.errors import AuthnetError
+from authnet_core.protocol.views import EpochView
 from authnet_runtime.chain import ChainReader
 from authnet_runtime.config import NodeConfig
 from authnet_runtime.ethereum import Ethereum, Sender
@@ -29,6 +30,8 @@ from epoch_manager.state_sync import settle_trust
 from epoch_manager.status import Status
 from epoch_manager.watcher import Watcher
 
+CHAIN_S = 10.0
+RETRY_S = 0.25
 _log = get_logger("epoch")
 
 
@@ -55,13 +58,21 @@ def load_own(config: NodeConfig) -> Own:
     )
 
 
-def neighbours(started: Sequence[EpochState]) -> list[EpochState]:
-    """The newest started epoch and the one before it: a hand-over is between these two.
+def neighbours(epochs: Sequence[EpochState], in_charge: int = 0) -> list[EpochState]:
+    """The newest started epoch and the one before it: a hand-over is between these two. Also the one in charge on the
+    chain, which may have refused or given up later ones, and serves on if the owner called it off too late.
 
-    Who is new in the newest epoch dials everybody of both; the others need dial nobody new.
+    Without a chain (`in_charge` 0) all that were called off in between count: one of them may be in charge. Who is new
+    in the newest epoch dials everybody of them; the others need dial nobody new. Empty before the first.
     """
-    newest = started[-1]
-    return [newest, *(e for e in started if e.epoch == newest.previous)]
+    newest = next((e for e in reversed(epochs) if e.status is EpochStatus.STARTED), None)
+    if newest is None:
+        return []
+    wanted = {newest.epoch, newest.previous, in_charge or newest.epoch}
+    if not in_charge:
+        wanted |= set(range(newest.previous, newest.epoch))
+    full = [e for e in epochs if e.status is not EpochStatus.OPEN and len(e.members) == e.n]
+    return [e for e in reversed(full) if e.epoch in wanted]
 
 
 class GenesisWriter:
@@ -72,7 +83,7 @@ class GenesisWriter:
         self._params = params
         self._status = status
 
-    def accept(self, snapshot: Snapshot) -> bool:
+    def accept(self, snapshot: Snapshot, in_charge: int = 0) -> bool:
         """Whether this snapshot fits the network's genesis; what does not is reported, never observed.
 
         A node that comes for a later epoch waits for its start: only then does it know whom its chain should dial.
@@ -92,7 +103,7 @@ class GenesisWriter:
                 params=self._params,
             )
             # Before genesis.json: its appearance is what starts the chain.
-            write_peers(self._config.dir / "cometbft", neighbours(started))
+            write_peers(self._config.dir / "cometbft", neighbours(snapshot.epochs, in_charge))
             if settle_genesis(self._config.genesis, derived):
                 _log.info("genesis.written", members=len(first.members), block=first.started_block)
         except AuthnetError as problem:
@@ -121,7 +132,10 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
             await registry.check(eth.chain_id, config.toml.node.network_id, config.toml.node.dev)
 
         async def sink(snapshot: Snapshot) -> None:
-            if await _is_trust_settled(config, snapshot, status) and genesis.accept(snapshot):
+            if not await _is_trust_settled(config, snapshot, status):
+                return
+            in_charge = await find_in_charge(chain) if config.genesis.exists() else 0
+            if genesis.accept(snapshot, in_charge):
                 observer.show(snapshot)
 
         watcher = Watcher(registry, check, config.dir / "epoch" / "journal.json", status, sink)
@@ -137,11 +151,23 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
             group.cancel_scope.cancel()
 
 
+async def find_in_charge(chain: ChainReader) -> int:
+    """The epoch in charge on a chain that has begun; 0 before the first, and if nothing answers for CHAIN_S."""
+    with anyio.move_on_after(CHAIN_S):
+        while True:
+            try:
+                current = await chain.query("/epoch/current", EpochView)
+            except AuthnetError:  # it starts beside this process
+                await anyio.sleep(RETRY_S)
+            else:
+                return current.epoch if current is not None else 0
+    return 0
+
+
 async def _is_trust_settled(config: NodeConfig, snapshot: Snapshot, status: Status) -> bool:
     """Whether a node that joins by state sync knows a block to begin from; true for all others."""
-    started = [e for e in snapshot.epochs if e.status is EpochStatus.STARTED]
     try:
-        await settle_trust(config, neighbours(started) if started else ())
+        await settle_trust(config, neighbours(snapshot.epochs))
     except AuthnetError as problem:
         status.report("state_sync", problem)
         return False

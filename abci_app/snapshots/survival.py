@@ -8,15 +8,17 @@ want it in one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Final
 
 from msgspec.structs import replace
 
+from abci_app.handover.phases import ABORTED, NEXT
 from abci_app.sessions.sessions import FINAL
 from abci_app.snapshots import chunks
 from abci_app.state import records as r
 from abci_app.state import tables
-from abci_app.state.batch_records import Batch
+from abci_app.state.batch_records import Batch, ReshareCase
 from abci_app.state.state import decode, encode
 from abci_app.state.store import Snapshot
 from authnet_core.errors import AuthnetError, Code
@@ -59,7 +61,6 @@ DROPPED: Final = frozenset(
     }
 )
 """Encryption keys too: a counter's key must not serve a session of the old chain and one of the new."""
-_NEXT = "next"
 
 Change = Callable[[bytes, bytes], bytes | None]
 """(key, value) to the value that lives on, None for none."""
@@ -112,8 +113,19 @@ class Survivors:
         return encode(replace(self.genesis, chain_id=chain_id))
 
     def _of_epoch(self, _: bytes, value: bytes) -> bytes | None:
-        """A committee that was to come may be announced anew; one that was called off never comes back."""
-        return None if decode(value, r.Epoch).status == _NEXT else value
+        """A committee that was to come may be announced anew; one that was called off never comes back. If a conviction
+        names it, it is called off: its keys are a part of the evidence."""
+        epoch = decode(value, r.Epoch)
+        if epoch.status != NEXT:
+            return value
+        return encode(replace(epoch, status=ABORTED)) if epoch.epoch in self._judged else None
+
+    @cached_property
+    def _judged(self) -> frozenset[int]:
+        """Epochs whose keys were moved to when somebody was convicted."""
+        count = (self._state.get(tables.BLAME_COUNT) or r.BlameCount()).count
+        records = [self._state.get(tables.blame(number)) for number in range(count)]
+        return frozenset(decode(b.reshare, ReshareCase).to_epoch for b in records if b is not None and b.reshare)
 
     def _batch(self, _: bytes, value: bytes) -> bytes | None:
         batch = decode(value, Batch)

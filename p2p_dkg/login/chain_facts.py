@@ -13,7 +13,7 @@ import trio
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.receipts import STALE_MS
-from authnet_core.protocol.views import EpochView, HandoverEndView, StatusView, VerifierView
+from authnet_core.protocol.views import EpochView, StatusView, VerifierView
 from p2p_dkg.login.committees import Committee, Committees
 
 T = TypeVar("T")
@@ -89,17 +89,17 @@ class ChainFacts:
             self.quiet_until_s = max(self.quiet_until_s, status.time_ms // 1000)
 
     async def _former(self, current: EpochView) -> list[EpochView]:
-        """Retired committees: read once for each current one, for they do not change."""
+        """Retired committees, each named by the one that took over from it: read once for each current one, for they do
+        not change."""
         known = self._committees
         if known is not None and known.all[0].epoch == current.epoch:
             return [committee.view for committee in known.all[1:]]
-        if not current.serving_from_ms:
-            return []
-        ended = await self._chain.query("/handovers", list[HandoverEndView]) or []
-        switched = {1, *(end.epoch for end in ended if end.outcome == "switched")}
-        before = sorted((epoch for epoch in switched if epoch < current.epoch), reverse=True)[:_FORMER]
-        views = [await self._chain.query(f"/epoch/{epoch}", EpochView) for epoch in before]
-        return [view for view in views if view is not None and view.status == "retired"]
+        found: list[EpochView] = []
+        view: EpochView | None = current
+        while view is not None and view.previous and len(found) < _FORMER:
+            view = await self._chain.query(f"/epoch/{view.previous}", EpochView)
+            found += [view] if view is not None and view.status == "retired" else []
+        return found
 
     @property
     def verifiers(self) -> list[VerifierView]:

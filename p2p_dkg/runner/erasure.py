@@ -67,24 +67,27 @@ class Eraser:
             if current is None or epoch >= current.epoch or epoch in self._done:
                 continue
             view = await self._chain.query(f"/epoch/{epoch}", EpochView)
-            if view is None or not _is_over(view, note.time_ms):
+            if not _is_over(view, note.time_ms):
                 self._over_since.pop(epoch, None)
                 continue
             first = self._over_since.setdefault(epoch, note.height)
             if note.height >= first + _BEHIND and await self._watch.stand_on(note.height):
-                await self._end(view, note)
+                await self._end(epoch, view, note)
 
-    async def _end(self, view: EpochView, note: BlockNote) -> None:
-        files = self._keystore.epoch(view.epoch)
+    async def _end(self, epoch: int, view: EpochView | None, note: BlockNote) -> None:
+        files = self._keystore.epoch(epoch)
         if not files.is_erased:
-            self._let_dealers_go(view.epoch)
-            if not await self._forget_sessions(view.epoch):
+            self._let_dealers_go(epoch)
+            if not await self._forget_sessions(epoch):
                 return  # a machine ends at its next step; the next block finds it gone
             self._faults.reach("erase:epoch:before")
             await to_thread.run_sync(files.erase)
             self._faults.reach("erase:epoch:after")
-            _log.info("erasure.erased", epoch=view.epoch)
-        await self._say(view, note.height)
+            _log.info("erasure.erased", epoch=epoch)
+        if view is None:
+            self._done.add(epoch)
+        else:
+            await self._say(view, note.height)
 
     def _let_dealers_go(self, epoch: int) -> None:
         """Machines that dealt from the epoch have its shares in memory; what still needs them is made anew without."""
@@ -119,8 +122,9 @@ class Eraser:
             await self._desk.try_send(view.epoch, "erased", pb.Erased(epoch=view.epoch))
 
 
-def _is_over(view: EpochView, time_ms: int) -> bool:
-    """Whether an epoch before the current one serves nobody any more, in block time."""
-    if view.status == "aborted":
+def _is_over(view: EpochView | None, time_ms: int) -> bool:
+    """Whether an epoch before the current one serves nobody any more, in block time. One that the chain does not know
+    was to come when its state was taken to a new chain: its number is past, so it never will."""
+    if view is None or view.status == "aborted":
         return True
     return view.status == "retired" and 0 < view.grace_ends_ms <= time_ms

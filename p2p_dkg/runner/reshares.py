@@ -167,7 +167,10 @@ class Reshares(Room[ReshareView, ReshareDriver]):
         new_view = self._membership.committees.view(view.to_epoch)
         if old_view is None or new_view is None:
             return None
-        return await to_thread.run_sync(self._construct, view, keys, old_view, new_view)
+        driver = await to_thread.run_sync(self._construct, view, keys, old_view, new_view)
+        # What was seen of the committee meanwhile found no machine to end.
+        is_right = driver is not None and driver.may_deal == self._membership.may_deal_to(new_view)
+        return driver if is_right else None
 
     def _construct(
         self, view: ReshareView, keys: BatchKeys, old_view: EpochView, new_view: EpochView

@@ -24,6 +24,7 @@ from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.exports import next_chain_id
 from tests.unit.abci.handing_over import everything, lived
 from tests.unit.abci.moving import export, genesis, signed, written
+from tests.unit.abci.test_reshare_blame import build as judged
 from tests.unit.abci.world import World, account, consensus_key, verifier_record
 
 NEW = "testnet-2"
@@ -292,6 +293,19 @@ def test_a_committee_that_was_to_come_is_announced_anew(old: World) -> None:
         record = encode(msgspec.structs.replace(epoch, status=status))
         assert change(tables.epoch(2).key, record) == (record if lives else None)
     held.close()
+
+
+def test_what_was_convicted_in_a_hand_over_is_shown_on_the_new_chain(new: Application, tmp_path: Path) -> None:
+    """Its committee is called off instead of forgotten: the evidence hangs on its keys."""
+    before = judged(tmp_path / "judged")
+    header = written(before, tmp_path / imports.FILE)
+    new.init_chain(genesis(before, header))
+    world = Moved(new, genesis(before, header))
+    world.block()
+    for path in ("/blame", "/blame/0", "/blame/1", "/blame/2"):
+        assert world.query(path) == before.query(path)
+    assert world.query("/epoch/2").status == "aborted"
+    before.app.close()
 
 
 def test_revisions_count_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,14 +11,16 @@ from msgspec.structs import replace
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.registration import Registration
+from authnet_core.protocol.views import EpochView
 from authnet_runtime.config import NodeConfig, parse_node
 from authnet_runtime.ethereum import BlockRef, Sender
 from authnet_runtime.registry import NEVER_S, Registry, Snapshot
 from authnet_runtime.registry_state import EpochState, EpochStatus
 from authnet_runtime.rpc_client import RpcClient
+from epoch_manager import service
 from epoch_manager.comet_keys import CometKeys, load_or_create, write_peers
 from epoch_manager.registrar import OwnEntry, Registrar
-from epoch_manager.service import GenesisWriter, neighbours
+from epoch_manager.service import GenesisWriter, find_in_charge, neighbours
 from epoch_manager.status import Status
 from tests.unit.epoch.test_genesis import epoch
 
@@ -229,3 +232,57 @@ def test_the_last_two_committees_are_dialled(tmp_path: Path) -> None:
     write_peers(tmp_path, [moved, found[1]])
     assert f"{2:02x}{0:038x}@127.0.0.9:1" in (tmp_path / "config" / "peers.txt").read_text().split()
     assert len((tmp_path / "config" / "peers.txt").read_text().split()) == 2 * epoch().n - 1
+
+
+def test_those_in_charge_are_dialled_whatever_the_registry_says() -> None:
+    """Else a chain whose nodes are started again one by one comes apart."""
+    first, second = stage(1, EpochStatus.STARTED), stage(2, EpochStatus.STARTED)
+    refused, following = stage(3, EpochStatus.STARTED), stage(4, EpochStatus.STARTED)
+    assert [e.epoch for e in neighbours([first, second, refused, following], 2)] == [4, 3, 2]
+    late = stage(2, EpochStatus.ABORTED)
+    assert [e.epoch for e in neighbours([first, late], 2)] == [2, 1]
+    assert [e.epoch for e in neighbours([first, second, stage(3, EpochStatus.OPEN)], 2)] == [2, 1]
+    assert neighbours([stage(1, EpochStatus.OPEN)]) == []
+
+
+def test_a_committee_that_was_called_off_too_late_is_dialled_by_who_has_no_chain_yet() -> None:
+    """It may be in charge on the chain: the registry names the one before it as that of the next."""
+    first, late = stage(1, EpochStatus.STARTED), stage(2, EpochStatus.ABORTED)
+    never_full = replace(late, epoch=3, members=late.members[1:])
+    following = replace(stage(4, EpochStatus.STARTED), previous=1)
+    assert [e.epoch for e in neighbours([first, late, never_full, following])] == [4, 2, 1]
+
+
+@pytest.mark.anyio
+async def test_a_chain_that_starts_beside_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "RETRY_S", 0.001)
+    monkeypatch.setattr(service, "CHAIN_S", 0.1)
+    answers = [AuthnetError(Code.UNAVAILABLE, "not yet")] * 3
+
+    async def query(*_: Any) -> Any:
+        if answers:
+            raise answers.pop()
+        return EpochView(epoch=7, n=5, k=3, t=1, status="serving", members=(), committee_hash="")
+
+    chain: Any = SimpleNamespace(query=query)
+    assert await find_in_charge(chain) == 7
+    answers[:] = [AuthnetError(Code.UNAVAILABLE, "never")] * 10_000
+    assert await find_in_charge(chain) == 0
+
+
+NO_PLACES = ("x", "x:", ":5", "x:65536", "x:+5", "::1:5", "tcp://x:5", "y@x:5", 'x:5"', "x:5\\", "x:5,y:6", "x:5\n", "")
+
+
+def test_a_member_whose_address_is_none_stops_nobody_s_chain(tmp_path: Path) -> None:
+    """CometBFT starts with no such address, and with no config.toml that it can not read."""
+    load_or_create(tmp_path)
+    for wrong in NO_PLACES:
+        members = epoch().members
+        found = replace(epoch(), members=(replace(members[0], comet_addr=wrong), *members[1:]))
+        write_peers(tmp_path, [found])
+        lines = (tmp_path / "config" / "peers.txt").read_text().split("\n")
+        assert lines == [*(f"{m.comet_id}@{m.comet_addr}" for m in members[1:]), ""], wrong
+    for right in ("node-1.example.org:26656", "127.0.0.1:0", "[::1]:65535", "my_host:5"):
+        moved = replace(epoch(), members=(replace(epoch().members[0], comet_addr=right),))
+        write_peers(tmp_path, [moved])
+        assert (tmp_path / "config" / "peers.txt").read_text().endswith(f"@{right}\n")

@@ -180,6 +180,25 @@ def test_nor_where_the_chain_is_behind_or_has_no_standing(bench: Bench) -> None:
     run(check)
 
 
+def test_what_was_to_come_on_the_chain_before_goes_when_its_number_is_past(bench: Bench) -> None:
+    """Shares that a hand-over had brought when the state was taken to a new chain, which never heard of that epoch."""
+
+    async def check() -> None:
+        bench.show(1)
+        del bench.views["/epoch/1"]
+        await bench.look(*range(10, 20))
+        assert bench.has_shares, "it may be announced anew"
+        bench.views["/epoch/current"] = msgspec.structs.replace(bench.views["/epoch/current"], epoch=2)
+        await bench.look(20, 21)
+        assert bench.has_shares
+        await bench.look(22, 23)
+        assert not bench.has_shares
+        assert bench.said == []
+        assert bench.keystore.epoch(2).share(SID, 0) is not None
+
+    run(check)
+
+
 def test_a_look_that_shows_otherwise_begins_anew(bench: Bench) -> None:
     """A state that is taken back must not count with the one that replaces it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.pledges import Sighting
 from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.network.directory import Peer
+from p2p_dkg.runner import reshares as reshares_module
 from p2p_dkg.runner.batch_keys import PAGE_KEYS, BatchKeys, KeyPair, read_keys
 from p2p_dkg.runner.driver import Surroundings
 from p2p_dkg.runner.reshare_driver import ReshareDriver
@@ -97,6 +99,36 @@ def test_machines_are_made_anew_when_a_committee_is_seen_or_called_off(keystore:
     keystore.pledges.sight(Sighting(2, "keys", True))
     room.let_go_undealt()
     assert not room.drivers
+
+
+@pytest.mark.parametrize("aborted", [False, True])
+def test_what_is_seen_of_a_committee_while_a_machine_is_made_counts(
+    keystore: Keystore, monkeypatch: pytest.MonkeyPatch, aborted: bool
+) -> None:
+    """It is in no list yet, so nobody ends it."""
+    known: Any = committees(is_new=True)
+    room = make(keystore, known, [], seen=aborted)
+
+    async def answer(*_: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return known.current
+
+    def construct(*_: Any) -> Late:
+        driver = Late(RID)
+        driver.may_deal = room._membership.may_deal_to(known.next)
+        if may_sight.pop():
+            keystore.pledges.sight(Sighting(2, "keys", aborted))
+            room.let_go_undealt()
+        return driver
+
+    may_sight = [False, True]
+    monkeypatch.setattr(reshares_module, "read_keys", answer)
+    room._chain = SimpleNamespace(query=answer)  # type: ignore[assignment]
+    room._construct = construct  # type: ignore[method-assign, assignment]
+    first, second = (trio.run(Reshares._build, room, RID, view()) for _ in range(2))
+    assert first is None
+    assert second is not None
+    assert second.may_deal is not aborted
 
 
 class Keys:

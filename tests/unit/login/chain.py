@@ -17,7 +17,6 @@ from authnet_core.protocol.views import (
     AccountView,
     AudienceView,
     EpochView,
-    HandoverEndView,
     KeyView,
     MemberView,
     StatusView,
@@ -111,9 +110,6 @@ class Chain:
             )
         if path == "/epoch/current":
             return self._epoch()
-        if path == "/handovers":
-            numbers = [*self.former, self.epoch]
-            return [HandoverEndView(epoch=e, outcome="switched", height=1, time_ms=0) for e in numbers if e > 1]
         if path.startswith("/epoch/"):
             return self.former.get(int(path.removeprefix("/epoch/")))
         if path == "/verifiers":
@@ -122,15 +118,15 @@ class Chain:
         key = self.accounts.get(bytes.fromhex(path.removeprefix("/account/").split("?")[0]))
         return None if key is None else AccountView(account_id=key.account_id, keys=(key,))
 
-    def hand_over(self, members: tuple[int, ...], starts_s: float, grace_s: float = 300.0) -> None:
-        """Another committee becomes current and serves from `starts_s` on."""
+    def hand_over(self, members: tuple[int, ...], starts_s: float, grace_s: float = 300.0, called_off: int = 0) -> None:
+        """Another committee becomes current and serves from `starts_s` on. So many before it never came."""
         before = self._epoch()
         assert before is not None
         starts_ms = int(starts_s * 1000)
         self.former[self.epoch] = msgspec.structs.replace(
             before, status="retired", serving_until_ms=starts_ms, grace_ends_ms=starts_ms + int(grace_s * 1000)
         )
-        self.epoch, self.serving_from_ms, self.members = self.epoch + 1, starts_ms, members
+        self.epoch, self.serving_from_ms, self.members = self.epoch + called_off + 1, starts_ms, members
 
     def _epoch(self) -> EpochView | None:
         if not self.epoch:
@@ -158,6 +154,7 @@ class Chain:
             members=members,
             committee_hash="",
             serving_from_ms=self.serving_from_ms,
+            previous=max(self.former, default=0),
         )
 
     async def settled(self, time_ms: int) -> None:

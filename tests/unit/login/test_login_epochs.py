@@ -74,6 +74,18 @@ async def test_the_new_committee_serves_from_its_time_on(tmp_path: Path) -> None
 
 
 @in_trio
+async def test_however_many_hand_overs_came_to_nothing_the_old_committee_serves_its_time(tmp_path: Path) -> None:
+    """The chain lists the last 16 ends only."""
+    async with running(tmp_path, spare=5) as world:
+        starts_s = await switch(world, called_off=16)
+        await go_to(world, starts_s - 2)
+        token, session = world.token(), Session()
+        receipts = await commits(world, OLD, token, session)
+        await go_to(world, starts_s + 30)
+        assert {(await world.keeper(j).share(token, receipts))["epoch"] for j in OLD} == {1}
+
+
+@in_trio
 async def test_who_asks_the_old_committee_hears_of_the_new_one(tmp_path: Path) -> None:
     async with running(tmp_path, spare=5) as world:
         starts_s = await switch(world)

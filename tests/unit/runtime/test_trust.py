@@ -75,6 +75,14 @@ def test_one_liar_of_five_changes_nothing(lie: str, monkeypatch: pytest.MonkeyPa
     assert len(found.servers) >= 4
 
 
+@pytest.mark.parametrize("endpoint", ['https://node2.example/"', "https://node2.example/,x", "https://node2:b", "x"])
+def test_an_endpoint_that_is_none_is_left_out(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it answers: its text would stand in CometBFT's configuration."""
+    good = tuple(f"{known}/comet" for known in ENDPOINTS if known != ENDPOINTS[1])
+    monkeypatch.setattr(f"{__name__}.ENDPOINTS", [ENDPOINTS[0], endpoint, *ENDPOINTS[2:]])
+    assert ask({}, monkeypatch).servers == good
+
+
 @pytest.mark.parametrize("lie", ["another block", "no answer", "another chain"])
 def test_without_enough_that_agree_nothing_is_trusted(lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AuthnetError) as refusal:
