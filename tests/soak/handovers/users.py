@@ -62,7 +62,7 @@ class Users:
         return f"{self.travellers}\n{new}\n{log}"
 
     def hurry(self, wanted: bool) -> None:
-        """New users come so fast that keys are being made all the time."""
+        """New users come as fast as they can, or one now and then."""
         self._pause_s = HURRY_S if wanted else PAUSE_S
 
     def check(self) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from authnet_core.protocol.views import EpochView, HandoverEndView, HandoverView, ResharesView
+from authnet_core.protocol.views import EpochView, HandoverEndView, HandoverView, PoolView, ResharesView
 from tests.e2e.net import PATIENCE, wait_for
 from tests.soak.handovers.plan import Plan, Roles, roles_of, side_name
 from tests.soak.handovers.scene import Scene
@@ -43,7 +43,7 @@ class Voyages:
     plan: Plan
     say: Say
     hurry: Callable[[bool], None]
-    """Whether keys shall be made all the time: `frozen` is there only while some are being made at the end."""
+    """Whether many new users shall come, so that keys are made."""
     formers: list[Former] = field(default_factory=list)
     kills: int = 0
     slowest: tuple[float, str] = (0.0, "none")
@@ -74,9 +74,8 @@ class Voyages:
         while True:
             assert time.monotonic() < end, f"epoch {epoch} is not in charge after {LIMIT_S * PATIENCE:g} s"
             handover = self.scene.ask("/handover", HandoverView)
-            is_awaited = handover is not None and self._awaits_its_end(handover)
-            self.hurry(is_awaited)
-            if not is_awaited:
+            self.hurry(handover is not None and self._lacks_a_session(handover))
+            if handover is None or not self._awaits_its_end(handover):
                 self.at_ends()
             if handover is not None and handover.committee.epoch == epoch:
                 self._at_boundaries(self._boundaries(handover), roles)
@@ -94,6 +93,12 @@ class Voyages:
         is_near = handover.frozen or handover.batches_done >= handover.batches - 1
         wanted = self.plan.wants("frozen") + self.plan.wants("switching")
         return handover.phase == "resharing" and is_near and wanted > 0
+
+    def _lacks_a_session(self, handover: HandoverView) -> bool:
+        """Whether the last batch moves and no key is being made, so that `frozen` would be skipped."""
+        if not self.plan.wants("frozen") or handover.frozen or handover.batches_done < handover.batches - 1:
+            return False
+        return handover.phase == "resharing" and self.scene.need("/pool", PoolView).under_way == 0
 
     def _boundaries(self, handover: HandoverView) -> Iterator[str]:
         """Where the hand-over is now. Steps of resharings are told once each."""
