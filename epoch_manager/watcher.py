@@ -2,6 +2,7 @@
 
 One cheap call per poll; the contract is read again only when it emitted something, when an announced change falls
 due, or when the past is not what it was (a re-organisation below finalized, an Ethereum node that lost its state).
+And now and then without a reason: a node behind a balancer may answer for a block whose logs it does not have yet.
 Nothing that Ethereum does ends this process.
 """
 
@@ -23,6 +24,8 @@ MAX_BACKOFF = 8
 """An Ethereum node that does not answer is asked at most this many times more seldom."""
 MAX_LOG_RANGE = 1_000
 """Above this many blocks reading the contract is cheaper than asking for its logs."""
+READ_EVERY = 300
+"""Blocks, an hour on Ethereum, after which the contract is read though nothing was heard of it."""
 STORE_EVERY = 64
 """Blocks between two writes of the stored block while the registry is silent."""
 _log = get_logger("watcher")
@@ -86,6 +89,8 @@ class Watcher:
             return True
         first = self._journal.number + 1
         if finalized.number - first >= MAX_LOG_RANGE or finalized.time_s >= self._snapshot.next_due_s:
+            return True
+        if finalized.number - self._snapshot.block.number >= READ_EVERY:
             return True
         return finalized.number >= first and await self._registry.has_changed(first, finalized.number)
 

@@ -12,7 +12,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.ethereum import BlockRef
 from authnet_runtime.registry import NEVER_S, Registry, Snapshot
 from epoch_manager.status import Status
-from epoch_manager.watcher import MAX_LOG_RANGE, STORE_EVERY, Watcher
+from epoch_manager.watcher import MAX_LOG_RANGE, READ_EVERY, STORE_EVERY, Watcher
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +135,14 @@ async def test_a_long_absence_is_read_anew_without_logs(tmp_path: Path) -> None:
     await poll(rig, world)
     await poll(rig, world, finalized=11 + MAX_LOG_RANGE)
     assert (world.reads, world.log_calls) == (2, 0)
+
+
+async def test_an_event_whose_logs_an_ethereum_node_lacked_is_read_later(tmp_path: Path) -> None:
+    world = World()
+    rig = Rig(world, tmp_path)
+    for number in range(10, 11 + READ_EVERY):
+        await poll(rig, world, finalized=number)
+    assert [s.block.number for s in rig.seen] == [10, 10 + READ_EVERY]
 
 
 async def test_a_reorganisation_below_finalized_is_read_anew(tmp_path: Path) -> None:
