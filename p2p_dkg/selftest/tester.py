@@ -11,7 +11,8 @@ import trio
 from anyio import to_thread
 
 from authnet_core.protocol.committee import Committee
-from authnet_core.protocol.selftest import Sampled, SelfTest, judge
+from authnet_core.protocol.opening import Sampled, judge
+from authnet_core.protocol.selftest import SelfTest
 from authnet_core.protocol.views import EpochView, KeyView, PoolView
 from p2p_dkg.keystore.shares import BatchIndex, Queries
 from p2p_dkg.selftest.points import PointDesk

@@ -14,7 +14,7 @@ from authnet_core.crypto import shamir
 from authnet_core.crypto.points import interpolate
 from authnet_core.crypto.secp256k1 import Q, is_point, parse_point, pub, serialize
 from authnet_core.protocol.committee import SUPPORTED_SIZES, Committee
-from authnet_core.protocol.selftest import Sampled, judge, open_key
+from authnet_core.protocol.opening import Sampled, judge, open_key
 
 FIVE = Committee.of(5)
 
@@ -70,8 +70,8 @@ def test_up_to_t_wrong_points_are_named_and_the_key_still_opens(n: int, seed: in
 
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(SUPPORTED_SIZES), st.integers(0, 1 << 32), st.data())
-def test_nobody_honest_is_named_while_k_are(n: int, seed: int, pick: st.DataObject) -> None:
-    """However many lie: all but the k honest ones that open the key."""
+def test_nobody_honest_is_named_for_points_without_a_plan(n: int, seed: int, pick: st.DataObject) -> None:
+    """However many are wrong: all but the k that open the key."""
     committee = Committee.of(n)
     key = Key(committee, seed)
     liars = pick.draw(st.sets(st.integers(1, n), max_size=n - committee.k))
