@@ -89,3 +89,26 @@ def test_an_answer_that_takes_too_long_is_none_and_blocks_no_other() -> None:
     asked.delay_s = 0
     asked.hear(2)
     assert asked.sent == [PointAnswer(2, 2, (POINT,))]
+
+
+def test_an_answer_counts_with_the_epoch_and_the_number_of_keys_that_were_asked() -> None:
+    asked = Asked()
+    asked.link.connected = True
+    asked.mesh._directory.members = lambda epoch: {1: "a"} if epoch == 2 else {}  # type: ignore[method-assign]
+    found: list[dict[int, tuple[bytes, ...]]] = []
+
+    async def ask() -> None:
+        found.append(await asked.mesh.ask_points(2, (7, 9)))
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            (question,) = asked.sent
+            assert isinstance(question, PointAsk)
+            assert (question.epoch, question.indexes) == (2, (7, 9))
+            for epoch, points in ((1, (POINT, POINT)), (2, (POINT,)), (2, (b"", POINT)), (2, (POINT, POINT))):
+                asked.mesh._on_frame(asked.link, PointAnswer(question.id, epoch, points))
+
+    trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0.05))
+    assert found == [{1: (b"", POINT)}]
