@@ -99,6 +99,8 @@ _CURES: dict[Code, str] = {
     Code.SNAPSHOT_INVALID: "Take another snapshot; the one offered does not give the app hash that the chain signed.",
     Code.EXPORT_INVALID: "Export again from a node that is up to date; this file was changed or is not complete.",
     Code.BACKUP_INVALID: "Make a new backup at once and check it with `authnet node restore --drill`.",
+    Code.SELF_TEST_FAILED: "Run it at other members; if they agree, stop the former epoch's nodes before their grace "
+    "ends: they would erase what opens the keys.",
     Code.EPOCH_STUCK: "`authnet epoch status` names who holds it up; abort the epoch if they do not come back.",
 }
 

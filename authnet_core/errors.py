@@ -113,6 +113,7 @@ class Code(StrEnum):
     EXPORT_INVALID = "EXPORT_INVALID"
     BACKUP_INVALID = "BACKUP_INVALID"
     EPOCH_STUCK = "EPOCH_STUCK"
+    SELF_TEST_FAILED = "SELF_TEST_FAILED"
 
 
 _NUMBERS = {code: number for number, code in enumerate(Code, start=1)}

@@ -26,6 +26,7 @@ from epoch_manager.files import load_eth_key, load_params, settle_genesis
 from epoch_manager.handover import HandoverWatch
 from epoch_manager.observer import Observer
 from epoch_manager.registrar import OwnEntry, Registrar
+from epoch_manager.selftest import SelfTests
 from epoch_manager.state_sync import settle_trust
 from epoch_manager.status import Status
 from epoch_manager.watcher import Watcher
@@ -147,6 +148,7 @@ async def run(config: NodeConfig, own: Own, supervised_fd: int | None) -> None:
             group.start_soon(registrar.run, eth.poll_ms / 1000)
             group.start_soon(observer.run)
             group.start_soon(handovers.run)
+            group.start_soon(SelfTests(keeper, chain, status).run)
             await wait_for_end(supervised_fd)
             group.cancel_scope.cancel()
 

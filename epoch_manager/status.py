@@ -6,7 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from authnet_core.errors import AuthnetError
+import msgspec
+
+from authnet_core.errors import AuthnetError, Code
+from authnet_core.protocol.selftest import SelfTest
 from authnet_runtime.ethereum import BlockRef
 from authnet_runtime.logs import get_logger
 from authnet_runtime.metrics import Counter, Gauge
@@ -21,6 +24,8 @@ RESCANS = Counter("authnet_registry_rescans_total", "Readings from scratch becau
 OBSERVATIONS = Counter("authnet_observations_total", "Records given to the keeper", ["kind", "result"])
 OUTSTANDING = Gauge("authnet_observations_outstanding", "Records the chain does not show yet")
 MEMBERS = Gauge("authnet_registry_members", "Members registered for this node's epoch")
+WRONG_KEYS = Gauge("authnet_self_test_wrong_keys", "Sampled keys that did not open at the last self-test")
+OFF_MEMBERS = Gauge("authnet_self_test_off_members", "Members whose points did not fit at the last self-test")
 PROBLEMS = Gauge("authnet_epoch_problem", "1 while the problem lasts", ["where", "code"])
 
 
@@ -40,6 +45,8 @@ class Status:
     waiting_for: list[str] = field(default_factory=list)
     genesis_hash: str = ""
     outstanding: list[str] = field(default_factory=list)
+    self_test: SelfTest | None = None
+    """The last one of the epoch in charge."""
     problems: dict[str, AuthnetError] = field(default_factory=dict)
 
     def saw_block(self, block: BlockRef) -> None:
@@ -73,6 +80,16 @@ class Status:
     def set_outstanding(self, names: list[str]) -> None:
         self.outstanding = names
         OUTSTANDING.set(len(names))
+
+    def set_self_test(self, found: SelfTest | None) -> None:
+        """How sampled keys opened under the shares in charge; None when another epoch has taken over."""
+        self.self_test = found
+        WRONG_KEYS.set(len(found.wrong) if found is not None else 0)
+        OFF_MEMBERS.set(len(found.off) if found is not None else 0)
+        if found is None or found.is_good:
+            self.clear("self-test")
+        else:
+            self.report("self-test", AuthnetError(Code.SELF_TEST_FAILED, f"epoch {found.epoch}: {found}"))
 
     def lost_ethereum(self, problem: AuthnetError) -> None:
         """Ethereum does not answer; what was read before stays in force."""
@@ -116,6 +133,7 @@ class Status:
             "genesis_hash": self.genesis_hash,
             "outstanding": self.outstanding,
             "handover": handover,
+            "self_test": None if self.self_test is None else msgspec.to_builtins(self.self_test),
             "ethereum": {
                 "up": self.ethereum_up,
                 "finalized": block.number if block else None,

@@ -13,7 +13,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_runtime.rpc_once import call_once
 from localnet.discovery import ask_chain
 from localnet.places import Places, load
-from localnet.selftest import open_sampled
+from localnet.selftest import ask_members
 
 if TYPE_CHECKING:
     from authnet_client import Resolution
@@ -88,10 +88,10 @@ async def _until_it_serves(places: Places, epoch: int, tick: Callable[[str], Non
 
 async def self_test(places: Places, epoch: int) -> str:
     """Raises AuthnetError if a sampled key does not open under the new shares."""
-    opened = await anyio.to_thread.run_sync(open_sampled, places, epoch)
-    if opened.wrong:
-        raise AuthnetError(Code.NODES_DISAGREE, str(opened))
-    return str(opened)
+    tested = await anyio.to_thread.run_sync(ask_members, places, epoch)
+    if tested.refusal is not None:
+        raise tested.refusal
+    return str(tested)
 
 
 def _look(places: Places, epoch: int) -> str | None:

@@ -31,6 +31,7 @@ from p2p_dkg.doors.api import api_methods
 from p2p_dkg.doors.dev import DevDoor
 from p2p_dkg.doors.exporting import ExportSigner
 from p2p_dkg.doors.ops import OpsDoor
+from p2p_dkg.doors.selftest import SelfTestDoor
 from p2p_dkg.doors.state import KeeperState
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.shares import ShareShelf
@@ -44,6 +45,8 @@ from p2p_dkg.runner.erasure import Eraser
 from p2p_dkg.runner.runner import Runner
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
+from p2p_dkg.selftest.points import PointDesk
+from p2p_dkg.selftest.tester import SelfTester
 
 _log = get_logger("keeper")
 _NO_LOGIN = "the keeper has not seen the chain yet"
@@ -106,7 +109,8 @@ class Keeper:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end, supervised_fd, nursery.cancel_scope)
             exports = ExportSigner(self._chain, self._keystore.identity)
-            ops = self._ops.methods(self._dev) | {"sign_export": exports.sign}
+            more = {"sign_export": exports.sign, "self_test": self._self_test().run}
+            ops = self._ops.methods(self._dev) | more
             await nursery.start(partial(serve, self._config.ops_sock, ops, peers=allowed_uids(users.epoch_manager)))
             await nursery.start(self._mesh.run)
             api = api_methods(self._state, self._assign, _login_not_ready())
@@ -142,6 +146,12 @@ class Keeper:
 
     async def _assign(self, request: AssignRequest) -> Assigned:
         return await self._assigner.assign(request)
+
+    def _self_test(self) -> SelfTestDoor:
+        membership = self._runner.membership
+        desk = PointDesk(self._chain, self._shares, lambda: membership.committees)
+        self._mesh.answer_points(desk.give)
+        return SelfTestDoor(SelfTester(self._chain, desk, self._shares.batches, self._mesh), membership)
 
     def _open_login(self) -> LoginService:
         keystore = self._keystore

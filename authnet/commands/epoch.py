@@ -59,6 +59,24 @@ def status(
             time.sleep(WATCH_S)
 
 
+@app.command()
+def selftest(node: NodeToml = None, dir: Dir = DEFAULT_DIR, json: Json = False) -> None:
+    """Open sampled keys under random k-subsets of the present shares, in the exponent: no key is rebuilt anywhere."""
+    import msgspec
+
+    from localnet.selftest import ask_keeper, ask_members
+
+    with reporting(Output(json)) as out:
+        if node is not None:
+            found = ask_keeper(node.resolve().parent / "run")
+        else:
+            found = ask_members(local_network(dir), _ask("/epoch/current", dir, None)["epoch"])
+        answer = {"schema": SCHEMA, **msgspec.to_builtins(found)}
+        if found.refusal is not None:
+            out.fail(found.refusal, answer)
+        _say(out, answer, f"epoch {found.epoch}: {found}")
+
+
 def _ask(path: str, folder: Path, node: Path | None) -> Any:
     if node is not None:
         return query_once(node.resolve().parent / "run" / "read.sock", path)

@@ -11,6 +11,7 @@ import msgspec
 from authnet.output import SCHEMA, Output, printable
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.handover import eta_ms, holdups, matrix
+from authnet_core.protocol.selftest import SelfTest
 from authnet_core.protocol.views import BatchView, EncKeysView, EpochView, HandoverView, ResharesView, ReshareView
 from authnet_runtime.retained import RETAINED_PAGE
 
@@ -25,7 +26,8 @@ _ABSENT = frozenset({Code.NOT_FOUND, Code.UNKNOWN_PATH})
 def look(ask: Ask, samples: list[tuple[int, int]], watched: dict[str, Any] | None = None) -> dict[str, Any]:
     """Everything about epochs. `samples` [(block time, keys moved)] is kept by the caller for the pace.
 
-    `watched`: the epoch manager's own status, which knows who has yet to register; None if it does not answer.
+    `watched`: the epoch manager's own status, which knows who has yet to register and how the self-test went; None if
+    it does not answer.
     Raises AuthnetError when the node does not answer.
     """
     chain, current = ask("/status"), _read(ask, "/epoch/current", EpochView)
@@ -40,6 +42,7 @@ def look(ask: Ask, samples: list[tuple[int, int]], watched: dict[str, Any] | Non
         "n": current.n if current else 0,
         "former": _former(ask, current),
         "short": _short(ask, current) if current else [],
+        "self_test": watched.get("self_test") if watched else None,
         "registry": {name: watched[name] for name in REGISTRY} if watched else None,
         "handover": _handover(ask, handover, current, chain["time_ms"], samples) if handover and current else None,
         "ended": ends,
@@ -176,6 +179,9 @@ def show(out: Output, found: dict[str, Any]) -> None:
         fields[f"epoch {former['epoch']}"] = f"its shares are to be erased {when}; not yet done: {_list(missing)}"
     if found["short"]:
         fields["short"] = ", ".join(f"party {s['index']} lacks {s['batches']} batches" for s in found["short"])
+    if found["self_test"]:
+        tested = msgspec.convert(found["self_test"], SelfTest)
+        fields["self-test"] = f"epoch {tested.epoch}: {tested}"
     fields |= _registry_fields(found["registry"])
     if handover is None:
         last = found["ended"][0] if found["ended"] else None

@@ -17,12 +17,13 @@ from authnet.commands.welcome import Board
 from authnet.output import SCHEMA, Output
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.handover import holdups
+from authnet_core.protocol.selftest import SelfTest
 from authnet_core.protocol.views import HandoverView, ReshareView
 from localnet import stages
 from localnet.discovery import ask_chain
 from localnet.lifecycle import Step
 from localnet.places import Places
-from localnet.selftest import Opened, open_sampled
+from localnet.selftest import ask_members
 
 POLL_S = 0.2
 BEGIN_LIMIT_S = 120.0
@@ -135,7 +136,7 @@ def run(out: Output, folder: Path, wish: dict[str, Any], wait_s: float) -> None:
     with Board(quiet=out.json) as board:
         for step in journey.steps(wait_s):
             board.show(step)
-    opened = open_sampled(places, plan["epoch"])
+    tested = ask_members(places, plan["epoch"])
     last = journey.last
     result = {
         "schema": SCHEMA,
@@ -144,14 +145,13 @@ def run(out: Output, folder: Path, wish: dict[str, Any], wait_s: float) -> None:
         "batches": last.batches if last else 0,
         "switch_height": journey.end.get("height", 0),
         "phases": journey.phases(),
-        "self_test": msgspec.to_builtins(opened),
+        "self_test": msgspec.to_builtins(tested),
         "ms": round((time.monotonic() - begun) * 1000),
     }
     if not out.json:
-        _show(out, result, opened)
-    if opened.wrong:
-        refusal = AuthnetError(Code.NODES_DISAGREE, f"keys {opened.wrong} do not open under the new shares")
-        out.fail(refusal, result)
+        _show(out, result, tested)
+    if tested.refusal is not None:
+        out.fail(tested.refusal, result)
     if out.json:
         out.emit(result)
 
@@ -162,8 +162,8 @@ def _intent(plan: dict[str, Any]) -> str:
     return f"epoch {plan['from_epoch']} -> {plan['epoch']}: nodes {'; '.join(said)}"
 
 
-def _show(out: Output, result: dict[str, Any], opened: Opened) -> None:
+def _show(out: Output, result: dict[str, Any], tested: SelfTest) -> None:
     fields = {entry["phase"]: f"{entry['ms'] / 1000:.1f} s" for entry in result["phases"]}
     fields["all"] = f"{result['ms'] / 1000:.1f} s, {result['keys']} keys in {result['batches']} batches"
-    fields["self-test"] = str(opened)
+    fields["self-test"] = str(tested)
     out.fields(f"epoch {result['epoch']} serves", fields)

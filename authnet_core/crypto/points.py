@@ -5,13 +5,14 @@ libsecp256k1 and lets other threads run. All scalars here are PUBLIC: times depe
 Sources: Pippenger (bucket method) with 128-bit scalars; a bucket is one combine call of libsecp256k1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from coincurve._libsecp256k1 import ffi, lib
 
-from authnet_core.crypto.secp256k1 import CONTEXT, serialize
+from authnet_core.crypto.secp256k1 import CONTEXT, Q, serialize
+from authnet_core.crypto.shamir import lagrange_fractions
 
 Point: TypeAlias = Any
 """A parsed point; None stands for the point at infinity in sums."""
@@ -152,3 +153,10 @@ def small_combination(points: Sequence[Point | None], coefficients: Sequence[int
             addends.extend([point] * (size >> shift & 7))
         total = combine(addends)
     return total
+
+
+def interpolate(points: Mapping[int, Point | None], at: int = 0) -> Point | None:
+    """f(at)*G from the points f(i)*G: interpolation in the exponent. None is the point at infinity."""
+    coefficients, whole = lagrange_fractions(points, at)
+    total = small_combination(list(points.values()), list(coefficients.values()))
+    return None if total is None else scaled(total, pow(whole, -1, Q))

@@ -6,6 +6,7 @@ Pure. Indexes are 1..n, 0 is the secret (Shamir 1979).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
+from math import lcm, prod
 
 from authnet_core.crypto.secp256k1 import Q, pub
 
@@ -32,6 +33,15 @@ def lagrange(indexes: Iterable[int], at: int = 0) -> dict[int, int]:
                 bottom = bottom * (i - j) % Q
         coefficients[i] = top * pow(bottom, -1, Q) % Q
     return coefficients
+
+
+def lagrange_fractions(indexes: Iterable[int], at: int = 0) -> tuple[dict[int, int], int]:
+    """Small integers c_i and w with f(at) = sum c_i f(i) / w: in the exponent all but w is additions."""
+    points = list(indexes)
+    tops = {i: prod(at - j for j in points if j != i) for i in points}
+    bottoms = {i: prod(i - j for j in points if j != i) for i in points}
+    whole = lcm(*bottoms.values())
+    return {i: tops[i] * (whole // bottoms[i]) for i in points}, whole
 
 
 def interpolate(shares: Mapping[int, int], at: int) -> int:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61uthnet_core/wire/peer.proto\x12\x0f\x61uthnet.peer.v1\"\x91\x07\n\x05\x46rame\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.authnet.peer.v1.HelloH\x00\x12%\n\x04ping\x18\x02 \x01(\x0b\x32\x15.authnet.peer.v1.PingH\x00\x12)\n\x06\x62undle\x18\n \x01(\x0b\x32\x17.authnet.peer.v1.BundleH\x00\x12\x30\n\npoint_list\x18\x0b \x01(\x0b\x32\x1a.authnet.peer.v1.PointListH\x00\x12,\n\x0bwant_bundle\x18\x0c \x01(\x0b\x32\x15.authnet.peer.v1.WantH\x00\x12*\n\twant_list\x18\r \x01(\x0b\x32\x15.authnet.peer.v1.WantH\x00\x12\'\n\x05parts\x18\x0e \x01(\x0b\x32\x16.authnet.peer.v1.PartsH\x00\x12\x30\n\nwant_parts\x18\x0f \x01(\x0b\x32\x1a.authnet.peer.v1.WantPartsH\x00\x12-\n\x08recovery\x18\x10 \x01(\x0b\x32\x19.authnet.peer.v1.RecoveryH\x00\x12.\n\rwant_recovery\x18\x11 \x01(\x0b\x32\x15.authnet.peer.v1.WantH\x00\x12\x38\n\x0ereshare_bundle\x18\x12 \x01(\x0b\x32\x1e.authnet.peer.v1.ReshareBundleH\x00\x12;\n\x13want_reshare_bundle\x18\x13 \x01(\x0b\x32\x1c.authnet.peer.v1.ReshareWantH\x00\x12\x32\n\x0breceipt_ask\x18\x14 \x01(\x0b\x32\x1b.authnet.peer.v1.ReceiptAskH\x00\x12\x38\n\x0ereceipt_answer\x18\x15 \x01(\x0b\x32\x1e.authnet.peer.v1.ReceiptAnswerH\x00\x12<\n\x10reshare_recovery\x18\x16 \x01(\x0b\x32 .authnet.peer.v1.ReshareRecoveryH\x00\x12=\n\x15want_reshare_recovery\x18\x17 \x01(\x0b\x32\x1c.authnet.peer.v1.ReshareWantH\x00\x12)\n\x06nonces\x18\x18 \x01(\x0b\x32\x17.authnet.peer.v1.NoncesH\x00\x12\x32\n\x0bwant_nonces\x18\x19 \x01(\x0b\x32\x1b.authnet.peer.v1.WantNoncesH\x00\x42\x06\n\x04\x62ody\"`\n\x05Hello\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x16\n\x0e\x63ommittee_hash\x18\x04 \x01(\x0c\x12\r\n\x05index\x18\x05 \x01(\r\"\x06\n\x04Ping\"J\n\x06\x42undle\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06leaves\x18\x03 \x03(\x0c\x12\x13\n\x0b\x63iphertexts\x18\x04 \x03(\x0c\"H\n\tPointList\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x10\n\x08points64\x18\x04 \x01(\x0c\"#\n\x04Want\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\"F\n\x05Parts\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06holder\x18\x03 \x01(\r\x12\x10\n\x08points64\x18\x04 \x01(\x0c\"8\n\tWantParts\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06holder\x18\x03 \x01(\r\"E\n\x08Recovery\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06shared\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64leq\x18\x04 \x01(\x0c\"Q\n\rReshareBundle\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06leaves\x18\x03 \x03(\x0c\x12\x13\n\x0b\x63iphertexts\x18\x04 \x03(\x0c\"*\n\x0bReshareWant\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\"L\n\x0fReshareRecovery\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06shared\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64leq\x18\x04 \x01(\x0c\"%\n\x06Nonces\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06nonces\x18\x02 \x01(\x0c\"\x19\n\nWantNonces\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\">\n\nReceiptAsk\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\ntoken_hash\x18\x02 \x01(\x0c\x12\x10\n\x08temp_pub\x18\x03 \x01(\x0c\"N\n\rReceiptAnswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x10\n\x08node_pub\x18\x04 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61uthnet_core/wire/peer.proto\x12\x0f\x61uthnet.peer.v1\"\xf7\x07\n\x05\x46rame\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.authnet.peer.v1.HelloH\x00\x12%\n\x04ping\x18\x02 \x01(\x0b\x32\x15.authnet.peer.v1.PingH\x00\x12)\n\x06\x62undle\x18\n \x01(\x0b\x32\x17.authnet.peer.v1.BundleH\x00\x12\x30\n\npoint_list\x18\x0b \x01(\x0b\x32\x1a.authnet.peer.v1.PointListH\x00\x12,\n\x0bwant_bundle\x18\x0c \x01(\x0b\x32\x15.authnet.peer.v1.WantH\x00\x12*\n\twant_list\x18\r \x01(\x0b\x32\x15.authnet.peer.v1.WantH\x00\x12\'\n\x05parts\x18\x0e \x01(\x0b\x32\x16.authnet.peer.v1.PartsH\x00\x12\x30\n\nwant_parts\x18\x0f \x01(\x0b\x32\x1a.authnet.peer.v1.WantPartsH\x00\x12-\n\x08recovery\x18\x10 \x01(\x0b\x32\x19.authnet.peer.v1.RecoveryH\x00\x12.\n\rwant_recovery\x18\x11 \x01(\x0b\x32\x15.authnet.peer.v1.WantH\x00\x12\x38\n\x0ereshare_bundle\x18\x12 \x01(\x0b\x32\x1e.authnet.peer.v1.ReshareBundleH\x00\x12;\n\x13want_reshare_bundle\x18\x13 \x01(\x0b\x32\x1c.authnet.peer.v1.ReshareWantH\x00\x12\x32\n\x0breceipt_ask\x18\x14 \x01(\x0b\x32\x1b.authnet.peer.v1.ReceiptAskH\x00\x12\x38\n\x0ereceipt_answer\x18\x15 \x01(\x0b\x32\x1e.authnet.peer.v1.ReceiptAnswerH\x00\x12<\n\x10reshare_recovery\x18\x16 \x01(\x0b\x32 .authnet.peer.v1.ReshareRecoveryH\x00\x12=\n\x15want_reshare_recovery\x18\x17 \x01(\x0b\x32\x1c.authnet.peer.v1.ReshareWantH\x00\x12)\n\x06nonces\x18\x18 \x01(\x0b\x32\x17.authnet.peer.v1.NoncesH\x00\x12\x32\n\x0bwant_nonces\x18\x19 \x01(\x0b\x32\x1b.authnet.peer.v1.WantNoncesH\x00\x12.\n\tpoint_ask\x18\x1a \x01(\x0b\x32\x19.authnet.peer.v1.PointAskH\x00\x12\x34\n\x0cpoint_answer\x18\x1b \x01(\x0b\x32\x1c.authnet.peer.v1.PointAnswerH\x00\x42\x06\n\x04\x62ody\"`\n\x05Hello\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x16\n\x0e\x63ommittee_hash\x18\x04 \x01(\x0c\x12\r\n\x05index\x18\x05 \x01(\r\"\x06\n\x04Ping\"J\n\x06\x42undle\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06leaves\x18\x03 \x03(\x0c\x12\x13\n\x0b\x63iphertexts\x18\x04 \x03(\x0c\"H\n\tPointList\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x10\n\x08points64\x18\x04 \x01(\x0c\"#\n\x04Want\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\"F\n\x05Parts\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06holder\x18\x03 \x01(\r\x12\x10\n\x08points64\x18\x04 \x01(\x0c\"8\n\tWantParts\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06holder\x18\x03 \x01(\r\"E\n\x08Recovery\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06shared\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64leq\x18\x04 \x01(\x0c\"Q\n\rReshareBundle\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06leaves\x18\x03 \x03(\x0c\x12\x13\n\x0b\x63iphertexts\x18\x04 \x03(\x0c\"*\n\x0bReshareWant\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\"L\n\x0fReshareRecovery\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64\x65\x61ler\x18\x02 \x01(\r\x12\x0e\n\x06shared\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64leq\x18\x04 \x01(\x0c\"%\n\x06Nonces\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\x12\x0e\n\x06nonces\x18\x02 \x01(\x0c\"\x19\n\nWantNonces\x12\x0b\n\x03rid\x18\x01 \x01(\x0c\">\n\nReceiptAsk\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\ntoken_hash\x18\x02 \x01(\x0c\x12\x10\n\x08temp_pub\x18\x03 \x01(\x0c\"N\n\rReceiptAnswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x10\n\x08node_pub\x18\x04 \x01(\x0c\"6\n\x08PointAsk\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07indexes\x18\x03 \x03(\x04\"8\n\x0bPointAnswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0e\n\x06points\x18\x03 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,35 +32,39 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'authnet_core.wire.peer_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FRAME']._serialized_start=50
-  _globals['_FRAME']._serialized_end=963
-  _globals['_HELLO']._serialized_start=965
-  _globals['_HELLO']._serialized_end=1061
-  _globals['_PING']._serialized_start=1063
-  _globals['_PING']._serialized_end=1069
-  _globals['_BUNDLE']._serialized_start=1071
-  _globals['_BUNDLE']._serialized_end=1145
-  _globals['_POINTLIST']._serialized_start=1147
-  _globals['_POINTLIST']._serialized_end=1219
-  _globals['_WANT']._serialized_start=1221
-  _globals['_WANT']._serialized_end=1256
-  _globals['_PARTS']._serialized_start=1258
-  _globals['_PARTS']._serialized_end=1328
-  _globals['_WANTPARTS']._serialized_start=1330
-  _globals['_WANTPARTS']._serialized_end=1386
-  _globals['_RECOVERY']._serialized_start=1388
-  _globals['_RECOVERY']._serialized_end=1457
-  _globals['_RESHAREBUNDLE']._serialized_start=1459
-  _globals['_RESHAREBUNDLE']._serialized_end=1540
-  _globals['_RESHAREWANT']._serialized_start=1542
-  _globals['_RESHAREWANT']._serialized_end=1584
-  _globals['_RESHARERECOVERY']._serialized_start=1586
-  _globals['_RESHARERECOVERY']._serialized_end=1662
-  _globals['_NONCES']._serialized_start=1664
-  _globals['_NONCES']._serialized_end=1701
-  _globals['_WANTNONCES']._serialized_start=1703
-  _globals['_WANTNONCES']._serialized_end=1728
-  _globals['_RECEIPTASK']._serialized_start=1730
-  _globals['_RECEIPTASK']._serialized_end=1792
-  _globals['_RECEIPTANSWER']._serialized_start=1794
-  _globals['_RECEIPTANSWER']._serialized_end=1872
+  _globals['_FRAME']._serialized_end=1065
+  _globals['_HELLO']._serialized_start=1067
+  _globals['_HELLO']._serialized_end=1163
+  _globals['_PING']._serialized_start=1165
+  _globals['_PING']._serialized_end=1171
+  _globals['_BUNDLE']._serialized_start=1173
+  _globals['_BUNDLE']._serialized_end=1247
+  _globals['_POINTLIST']._serialized_start=1249
+  _globals['_POINTLIST']._serialized_end=1321
+  _globals['_WANT']._serialized_start=1323
+  _globals['_WANT']._serialized_end=1358
+  _globals['_PARTS']._serialized_start=1360
+  _globals['_PARTS']._serialized_end=1430
+  _globals['_WANTPARTS']._serialized_start=1432
+  _globals['_WANTPARTS']._serialized_end=1488
+  _globals['_RECOVERY']._serialized_start=1490
+  _globals['_RECOVERY']._serialized_end=1559
+  _globals['_RESHAREBUNDLE']._serialized_start=1561
+  _globals['_RESHAREBUNDLE']._serialized_end=1642
+  _globals['_RESHAREWANT']._serialized_start=1644
+  _globals['_RESHAREWANT']._serialized_end=1686
+  _globals['_RESHARERECOVERY']._serialized_start=1688
+  _globals['_RESHARERECOVERY']._serialized_end=1764
+  _globals['_NONCES']._serialized_start=1766
+  _globals['_NONCES']._serialized_end=1803
+  _globals['_WANTNONCES']._serialized_start=1805
+  _globals['_WANTNONCES']._serialized_end=1830
+  _globals['_RECEIPTASK']._serialized_start=1832
+  _globals['_RECEIPTASK']._serialized_end=1894
+  _globals['_RECEIPTANSWER']._serialized_start=1896
+  _globals['_RECEIPTANSWER']._serialized_end=1974
+  _globals['_POINTASK']._serialized_start=1976
+  _globals['_POINTASK']._serialized_end=2030
+  _globals['_POINTANSWER']._serialized_start=2032
+  _globals['_POINTANSWER']._serialized_end=2088
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Frame(_message.Message):
-    __slots__ = ("hello", "ping", "bundle", "point_list", "want_bundle", "want_list", "parts", "want_parts", "recovery", "want_recovery", "reshare_bundle", "want_reshare_bundle", "receipt_ask", "receipt_answer", "reshare_recovery", "want_reshare_recovery", "nonces", "want_nonces")
+    __slots__ = ("hello", "ping", "bundle", "point_list", "want_bundle", "want_list", "parts", "want_parts", "recovery", "want_recovery", "reshare_bundle", "want_reshare_bundle", "receipt_ask", "receipt_answer", "reshare_recovery", "want_reshare_recovery", "nonces", "want_nonces", "point_ask", "point_answer")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,8 @@ class Frame(_message.Message):
     WANT_RESHARE_RECOVERY_FIELD_NUMBER: _ClassVar[int]
     NONCES_FIELD_NUMBER: _ClassVar[int]
     WANT_NONCES_FIELD_NUMBER: _ClassVar[int]
+    POINT_ASK_FIELD_NUMBER: _ClassVar[int]
+    POINT_ANSWER_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     ping: Ping
     bundle: Bundle
@@ -44,7 +46,9 @@ class Frame(_message.Message):
     want_reshare_recovery: ReshareWant
     nonces: Nonces
     want_nonces: WantNonces
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., bundle: _Optional[_Union[Bundle, _Mapping]] = ..., point_list: _Optional[_Union[PointList, _Mapping]] = ..., want_bundle: _Optional[_Union[Want, _Mapping]] = ..., want_list: _Optional[_Union[Want, _Mapping]] = ..., parts: _Optional[_Union[Parts, _Mapping]] = ..., want_parts: _Optional[_Union[WantParts, _Mapping]] = ..., recovery: _Optional[_Union[Recovery, _Mapping]] = ..., want_recovery: _Optional[_Union[Want, _Mapping]] = ..., reshare_bundle: _Optional[_Union[ReshareBundle, _Mapping]] = ..., want_reshare_bundle: _Optional[_Union[ReshareWant, _Mapping]] = ..., receipt_ask: _Optional[_Union[ReceiptAsk, _Mapping]] = ..., receipt_answer: _Optional[_Union[ReceiptAnswer, _Mapping]] = ..., reshare_recovery: _Optional[_Union[ReshareRecovery, _Mapping]] = ..., want_reshare_recovery: _Optional[_Union[ReshareWant, _Mapping]] = ..., nonces: _Optional[_Union[Nonces, _Mapping]] = ..., want_nonces: _Optional[_Union[WantNonces, _Mapping]] = ...) -> None: ...
+    point_ask: PointAsk
+    point_answer: PointAnswer
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., bundle: _Optional[_Union[Bundle, _Mapping]] = ..., point_list: _Optional[_Union[PointList, _Mapping]] = ..., want_bundle: _Optional[_Union[Want, _Mapping]] = ..., want_list: _Optional[_Union[Want, _Mapping]] = ..., parts: _Optional[_Union[Parts, _Mapping]] = ..., want_parts: _Optional[_Union[WantParts, _Mapping]] = ..., recovery: _Optional[_Union[Recovery, _Mapping]] = ..., want_recovery: _Optional[_Union[Want, _Mapping]] = ..., reshare_bundle: _Optional[_Union[ReshareBundle, _Mapping]] = ..., want_reshare_bundle: _Optional[_Union[ReshareWant, _Mapping]] = ..., receipt_ask: _Optional[_Union[ReceiptAsk, _Mapping]] = ..., receipt_answer: _Optional[_Union[ReceiptAnswer, _Mapping]] = ..., reshare_recovery: _Optional[_Union[ReshareRecovery, _Mapping]] = ..., want_reshare_recovery: _Optional[_Union[ReshareWant, _Mapping]] = ..., nonces: _Optional[_Union[Nonces, _Mapping]] = ..., want_nonces: _Optional[_Union[WantNonces, _Mapping]] = ..., point_ask: _Optional[_Union[PointAsk, _Mapping]] = ..., point_answer: _Optional[_Union[PointAnswer, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("chain_id", "version", "epoch", "committee_hash", "index")
@@ -197,3 +201,23 @@ class ReceiptAnswer(_message.Message):
     signature: bytes
     node_pub: bytes
     def __init__(self, id: _Optional[int] = ..., data: _Optional[str] = ..., signature: _Optional[bytes] = ..., node_pub: _Optional[bytes] = ...) -> None: ...
+
+class PointAsk(_message.Message):
+    __slots__ = ("id", "epoch", "indexes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    epoch: int
+    indexes: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, id: _Optional[int] = ..., epoch: _Optional[int] = ..., indexes: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class PointAnswer(_message.Message):
+    __slots__ = ("id", "epoch", "points")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    epoch: int
+    points: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, id: _Optional[int] = ..., epoch: _Optional[int] = ..., points: _Optional[_Iterable[bytes]] = ...) -> None: ...

@@ -72,6 +72,10 @@ class ShareShelf:
         self._keystore = keystore
         self.batches = BatchIndex(chain)
 
+    def is_erased(self, epoch: int) -> bool:
+        """Whether the shares of an epoch that this node is a member of are gone for good."""
+        return self._keystore.epoch(epoch).is_erased
+
     async def share_of(self, epoch: int, key: KeyView) -> KeyShare | None:
         """This node's share of `key` in an epoch, None if it does not hold its batch; no nonce once upgraded.
 

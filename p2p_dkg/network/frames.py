@@ -37,6 +37,7 @@ from authnet_core.protocol.reshare.messages import (
     WantReshareBundle,
     WantReshareRecovery,
 )
+from authnet_core.protocol.selftest import MAX_SAMPLE
 from authnet_core.wire import peer_pb2 as pb
 
 MAX_FRAME = 3 << 19
@@ -83,9 +84,27 @@ class ReceiptAnswer:
     node_pub: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class PointAsk:
+    """What are your shares of these keys in the exponent, as a member of this epoch?"""
+
+    id: int
+    epoch: int
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PointAnswer:
+    """x(j)*G in 33 bytes for each key asked for, none where the sender holds no share of it."""
+
+    id: int
+    epoch: int
+    points: tuple[bytes, ...]
+
+
 PeerMessage: TypeAlias = Message | ReshareMessage
 """What the runner says to peers and hears from them: key generation (`.sid`) and resharing (`.rid`)."""
-Frame: TypeAlias = Hello | Ping | PeerMessage | ReceiptAsk | ReceiptAnswer
+Frame: TypeAlias = Hello | Ping | PeerMessage | ReceiptAsk | ReceiptAnswer | PointAsk | PointAnswer
 
 
 def encode(frame: Frame) -> bytes:
@@ -115,6 +134,10 @@ def _body(frame: Frame) -> tuple[str, Protobuf]:
             return "receipt_ask", pb.ReceiptAsk(id=number, token_hash=token_hash, temp_pub=temp_pub)
         case ReceiptAnswer(number, text, signature, node_pub):
             return "receipt_answer", pb.ReceiptAnswer(id=number, data=text, signature=signature, node_pub=node_pub)
+        case PointAsk(number, epoch, indexes):
+            return "point_ask", pb.PointAsk(id=number, epoch=epoch, indexes=indexes)
+        case PointAnswer(number, epoch, points):
+            return "point_answer", pb.PointAnswer(id=number, epoch=epoch, points=points)
         case (
             ReshareBundle() | WantReshareBundle() | ReshareRecovery() | WantReshareRecovery() | Nonces() | WantNonces()
         ):
@@ -264,6 +287,18 @@ def _receipt_ask(ask: pb.ReceiptAsk) -> ReceiptAsk:
     return ReceiptAsk(ask.id, _sized(ask.token_hash, 32), _sized(ask.temp_pub, 33))
 
 
+def _point_ask(ask: pb.PointAsk) -> PointAsk:
+    if not 1 <= len(ask.indexes) <= MAX_SAMPLE:
+        raise DecodeError(f"points are asked for 1 to {MAX_SAMPLE} keys")
+    return PointAsk(ask.id, ask.epoch, tuple(ask.indexes))
+
+
+def _point_answer(answer: pb.PointAnswer) -> PointAnswer:
+    if not 1 <= len(answer.points) <= MAX_SAMPLE:
+        raise DecodeError(f"points are those of 1 to {MAX_SAMPLE} keys")
+    return PointAnswer(answer.id, answer.epoch, tuple(_sized(p, 33) if p else b"" for p in answer.points))
+
+
 _PARSERS: dict[str, Callable[[Any], Frame]] = {
     "hello": _hello,
     "ping": lambda _: Ping(),
@@ -283,4 +318,6 @@ _PARSERS: dict[str, Callable[[Any], Frame]] = {
     "want_nonces": lambda want: WantNonces(_sized(want.rid, 32)),
     "receipt_ask": _receipt_ask,
     "receipt_answer": _receipt_answer,
+    "point_ask": _point_ask,
+    "point_answer": _point_answer,
 }

@@ -6,7 +6,6 @@ inbox, so that one who floods costs nobody else anything.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,20 +18,25 @@ from authnet_core.protocol.views import EpochView
 from authnet_runtime.logs import get_logger
 from p2p_dkg.network import counters
 from p2p_dkg.network.directory import Directory, Peer
-from p2p_dkg.network.frames import Frame, PeerMessage, ReceiptAnswer, ReceiptAsk, encode
+from p2p_dkg.network.frames import Frame, PeerMessage, PointAnswer, PointAsk, ReceiptAnswer, ReceiptAsk, encode
 from p2p_dkg.network.host import PeerHost
 from p2p_dkg.network.limits import TokenBucket
 from p2p_dkg.network.link import Link
+from p2p_dkg.network.questions import Questions
 from p2p_dkg.ports import Receipt, ReceiptSource
 
 INBOX = 32
 RECEIPT_WAIT_S = 1.5
 ASKS_PER_S, ASKS_BURST = 50.0, 200.0
-_MAX_QUESTIONS = 512
+POINTS_WAIT_S = 5.0
+POINT_ASKS_PER_S, POINT_ASKS_BURST = 1.0, 4.0
+"""Each costs the one who answers up to 16 reads and as many multiplications."""
 _log = get_logger("network")
 
 MessageHandler = Callable[[Peer, PeerMessage], Awaitable[None]]
 """Whether the sender may say this is for the handler: `sender.index_in(epoch)` is its index in a committee."""
+PointSource = Callable[[Peer, int, Sequence[int]], Awaitable[tuple[bytes, ...] | None]]
+"""(who asks, epoch, key indexes) -> a point for each key, b"" where none is held; None if the peer may not know."""
 
 
 @dataclass(slots=True)
@@ -44,16 +48,9 @@ class _Member:
     inbox_in: trio.MemorySendChannel[PeerMessage]
     inbox_out: trio.MemoryReceiveChannel[PeerMessage]
     asks: TokenBucket = field(default_factory=lambda: TokenBucket(ASKS_PER_S, ASKS_BURST))
-
-
-@dataclass(slots=True)
-class _Question:
-    """A receipt ask on its way."""
-
-    waiting: set[str]
-    """Peer ids."""
-    answers: list[Receipt]
-    done: trio.Event
+    point_asks: TokenBucket = field(default_factory=lambda: TokenBucket(POINT_ASKS_PER_S, POINT_ASKS_BURST))
+    is_given_points: bool = False
+    """Whether an ask of it is being answered: there is one at a time, so that none queue up."""
 
 
 class Mesh:
@@ -66,8 +63,9 @@ class Mesh:
         self._nursery: trio.Nursery | None = None
         self._on_message: MessageHandler | None = None
         self._receipt_source: ReceiptSource | None = None
-        self._questions: dict[int, _Question] = {}
-        self._numbers = itertools.count(1)
+        self._point_source: PointSource | None = None
+        self._receipts = Questions[ReceiptAnswer](RECEIPT_WAIT_S)
+        self._points = Questions[PointAnswer](POINTS_WAIT_S)
         self._directory = Directory()
         self.on_up: Callable[[Peer], None] = lambda _: None
 
@@ -78,6 +76,10 @@ class Mesh:
     def answer_receipts(self, source: ReceiptSource) -> None:
         """Set what looks up receipts already given."""
         self._receipt_source = source
+
+    def answer_points(self, source: PointSource) -> None:
+        """Set what says this node's shares in the exponent."""
+        self._point_source = source
 
     async def run(self, *, task_status: Any = TASK_STATUS_IGNORED) -> None:
         """Listen and keep links up until cancelled. Raises ConfigError when the address can not be used."""
@@ -140,19 +142,27 @@ class Mesh:
 
     async def ask_receipts(self, epoch: int, token_hash: bytes, temp_pub: bytes) -> list[Receipt]:
         """Receipts that members of `epoch` say they have given for (token hash, T); waits at most 1.5 s."""
-        asked = {member.link.peer.peer_id: member for member in self._of(epoch) if member.link.connected}
-        if not asked or len(self._questions) >= _MAX_QUESTIONS:
-            return []
-        number = next(self._numbers)
-        question = self._questions[number] = _Question(set(asked), [], trio.Event())
-        try:
-            for member in asked.values():
-                member.link.send(ReceiptAsk(number, token_hash, temp_pub))
-            with trio.move_on_after(RECEIPT_WAIT_S):
-                await question.done.wait()
-        finally:
-            del self._questions[number]
-        return question.answers
+        answers = await self._receipts.ask(self._lines(epoch), lambda number: ReceiptAsk(number, token_hash, temp_pub))
+        return [Receipt(said.text, said.signature, said.node_pub) for said in answers.values() if said.text]
+
+    async def ask_points(self, epoch: int, indexes: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
+        """Party index in `epoch` -> its points of these keys, b"" where it holds none; waits at most 5 s.
+
+        Who is not there, or answers with another number of points, is not in it. Unchecked otherwise.
+        """
+        lines = self._lines(epoch)
+        places = {peer_id: index for index, peer_id in self._directory.members(epoch).items()}
+        answers = await self._points.ask(
+            lines,
+            lambda number: PointAsk(number, epoch, tuple(indexes)),
+            lambda said: (said.epoch, len(said.points)) == (epoch, len(indexes)),
+        )
+        return {places[peer_id]: said.points for peer_id, said in answers.items()}
+
+    def _lines(self, epoch: int) -> dict[str, Link]:
+        """By peer id, of those that are there."""
+        links = [member.link for member in self._of(epoch)]
+        return {link.peer.peer_id: link for link in links if link.connected}
 
     def _of(self, epoch: int) -> list[_Member]:
         return [self._members[peer_id] for _, peer_id in sorted(self._directory.members(epoch).items())]
@@ -197,7 +207,11 @@ class Mesh:
             case ReceiptAsk():
                 self._answer_ask(member, frame)
             case ReceiptAnswer():
-                self._take_answer(link.peer.peer_id, frame)
+                self._receipts.take(link.peer.peer_id, frame.id, frame)
+            case PointAsk():
+                self._take_point_ask(member, frame)
+            case PointAnswer():
+                self._points.take(link.peer.peer_id, frame.id, frame)
             case _:
                 try:
                     member.inbox_in.send_nowait(frame)  # type: ignore[arg-type]
@@ -217,12 +231,19 @@ class Mesh:
         else:
             member.link.send(ReceiptAnswer(ask.id, receipt.data, receipt.signature, receipt.node_pub))
 
-    def _take_answer(self, sender: str, answer: ReceiptAnswer) -> None:
-        question = self._questions.get(answer.id)
-        if question is None or sender not in question.waiting:
-            return
-        question.waiting.discard(sender)
-        if answer.text:
-            question.answers.append(Receipt(answer.text, answer.signature, answer.node_pub))
-        if not question.waiting:
-            question.done.set()
+    def _take_point_ask(self, member: _Member, ask: PointAsk) -> None:
+        if member.is_given_points or not member.point_asks.take(1):
+            counters.REFUSED.labels(member.link.peer.label, "point_rate").inc()
+        elif self._nursery is not None and self._point_source is not None:
+            member.is_given_points = True
+            self._nursery.start_soon(self._give_points, member, self._point_source, ask)
+
+    async def _give_points(self, member: _Member, source: PointSource, ask: PointAsk) -> None:
+        points = None
+        with trio.move_on_after(POINTS_WAIT_S):
+            points = await source(member.link.peer, ask.epoch, ask.indexes)
+        member.is_given_points = False
+        if points is None:
+            counters.REFUSED.labels(member.link.peer.label, "points").inc()
+        else:
+            member.link.send(PointAnswer(ask.id, ask.epoch, points))

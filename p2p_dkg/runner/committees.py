@@ -38,6 +38,10 @@ class Committees:
         """The committee of an epoch, None if it is none of these."""
         return next((view for view in self.all if view.epoch == epoch), None)
 
+    def took_over(self, epoch: int) -> bool:
+        """Whether it is in charge, or was and is in its grace."""
+        return any(view.epoch == epoch for view in (self.current, *self.former) if view is not None)
+
     def index_in(self, epoch: int) -> int | None:
         """This node's index in an epoch's committee, None outside of it."""
         view = self.view(epoch)

@@ -7,19 +7,17 @@ Source: docs/protocol/dkg.md section 4.
 """
 
 from collections.abc import Mapping
-from math import lcm, prod
 
 from authnet_core.crypto.hashing import expand
 from authnet_core.crypto.points import (
     Point,
     combine,
     compress_block,
+    interpolate,
     multiply_generator,
     parse_points64,
     point64,
     same,
-    scaled,
-    small_combination,
     weighted_sum,
 )
 from authnet_core.crypto.scalars import inner_product, row
@@ -77,18 +75,5 @@ def is_good(params: SessionParams, points: list[Point | None], seed: bytes, w: i
 
 
 def interpolate_points(params: SessionParams, lists: Mapping[Party, list[Point | None]]) -> list[Point | None]:
-    """A_{i,b} = f_{i,b}(0)*G for b < B from k good lists.
-
-    Lagrange's coefficients at 0 are fractions of small integers, so all but the common denominator is additions.
-    """
-    parties = sorted(lists)
-    tops = {j: prod(m for m in parties if m != j) for j in parties}
-    bottoms = {j: prod(m - j for m in parties if m != j) for j in parties}
-    whole = lcm(*(abs(bottom) for bottom in bottoms.values()))
-    coefficients = [tops[j] * (whole // bottoms[j]) for j in parties]
-    inverse = pow(whole, -1, Q)
-    points = []
-    for b in range(params.rows):
-        total = small_combination([lists[j][b] for j in parties], coefficients)
-        points.append(None if total is None else scaled(total, inverse))
-    return points
+    """A_{i,b} = f_{i,b}(0)*G for b < B from k good lists."""
+    return [interpolate({j: points[b] for j, points in lists.items()}) for b in range(params.rows)]

@@ -34,6 +34,7 @@ class HubMesh:
         self._directory = Directory()
         self._inbox_in, self._inbox_out = trio.open_memory_channel[tuple[str, Message]](math.inf)
         self._handler: Any = None
+        self._points: Any = None
 
     def handle_messages(self, handler: Any) -> None:
         self._handler = handler
@@ -51,6 +52,19 @@ class HubMesh:
     def send_all(self, epoch: int, message: Message) -> None:
         for to in self._directory.members(epoch):
             self.send(epoch, to, message)
+
+    def answer_points(self, source: Any) -> None:
+        self._points = source
+
+    async def ask_points(self, epoch: int, indexes: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
+        found = {}
+        for to, peer_id in self._directory.members(epoch).items():
+            mesh = next((m for m in self._hub.meshes.values() if f"peer{m.index}" == peer_id), None)
+            asker = mesh and next((p for p in mesh._directory.peers.values() if p.identity == self.identity), None)
+            points = asker and await mesh._points(asker, epoch, indexes)  # type: ignore[union-attr]
+            if points:
+                found[to] = points
+        return found
 
     def peers(self) -> list[dict[str, object]]:
         return []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from authnet_core.protocol.selftest import SAMPLE
 from p2p_dkg.network.mesh import Mesh
 from tests.component.keeper.test_sessions import run
 from tests.component.keeper.test_transport import address_of, free_port, peer_id_of
@@ -17,6 +18,7 @@ from tests.component.keeper.world import Node, until
 LONG = 300.0
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("quick_disk")]
 PARTLY = (4, 5, 6, 7, 8)
+EMPTY = ("wrong", "off", "silent", "lacking", "untested")
 
 
 class LinkedNode(Node):
@@ -60,6 +62,10 @@ def test_keys_move_over_real_links_and_links_follow_the_committees(tmp_path: Pat
         await until(lambda: all(len(batch.holders) == 5 for batch in world.batches(2)), LONG)
         assert world.check_keys(2, PARTLY) >= 24
         await until(lambda: len(world.nodes[8].mesh.connected(2)) == 4, LONG)
+        await until(lambda: all(world.nodes[j].runner.membership.body_epoch == 2 for j in PARTLY), LONG)
+        nobody: Any = None
+        tested = await world.nodes[8].self_test.run({"epoch": 2}, nobody)
+        assert (tested["keys"], [tested[what] for what in EMPTY]) == (SAMPLE, [[]] * len(EMPTY))
         old = world.chain.query("/epoch/1", dict)
         world.chain.block(step_ms=max(200, old["grace_ends_ms"] - world.chain.time_ms))
         # after the grace a node that is in no committee has no link, and nobody has one with it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import trio
@@ -27,6 +28,7 @@ class Node:
         self.mesh = Mesh(seed_of(number), address_of(self.port), identity_of(seed_of(number)))
         self.mesh.handle_messages(self._take)
         self.mesh.answer_receipts(lambda token_hash, _: self.given if token_hash == HASH else None)
+        self.mesh.answer_points(self._points)
         self.given: Receipt | None = None
         self.got: list[tuple[Peer, PeerMessage]] = []
         self.ups: list[str] = []
@@ -35,6 +37,11 @@ class Node:
     @property
     def id(self) -> str:
         return peer_id_of(seed_of(self.number))
+
+    async def _points(self, peer: Peer, epoch: int, indexes: Sequence[int]) -> tuple[bytes, ...] | None:
+        return (
+            None if peer.index_in(epoch) is None else tuple(bytes([2, self.number] + 31 * [index]) for index in indexes)
+        )
 
     async def _take(self, sender: Peer, message: PeerMessage) -> None:
         self.got.append((sender, message))
@@ -187,3 +194,28 @@ def test_receipts_are_asked_of_one_committee_and_answered_to_it() -> None:
         assert await b.mesh.ask_receipts(1, HASH, KEY) == [Receipt(f"of {both.number}", b"s" * 65, b"\x02" * 33)]
 
     network(3, check)
+
+
+def test_points_are_asked_of_one_committee_at_once_and_come_by_party() -> None:
+    async def check(a: Node, both: Node, b: Node, c: Node) -> None:
+        committees = [committee(1, a, both), committee(2, b, both, c)]
+        for node in (a, both, b, c):
+            node.mesh.set_committees(CHAIN, committees)
+        await all_linked(a, both, b, c)
+
+        def said(node: Node) -> tuple[bytes, ...]:
+            return tuple(bytes([2, node.number] + 31 * [index]) for index in (7, 9))
+
+        assert await both.mesh.ask_points(2, (7, 9)) == {1: said(b), 3: said(c)}
+        assert await both.mesh.ask_points(1, (7, 9)) == {1: said(a)}
+        # one that says another number of points, or nothing, is not in it; the others are
+        b.mesh.answer_points(lambda *_: _answer((b"\x02" * 33,)))
+        c.mesh.answer_points(lambda *_: _answer(None))
+        both.mesh._points._wait_s = 0.5
+        assert await both.mesh.ask_points(2, (7, 9)) == {}
+
+    network(4, check)
+
+
+async def _answer(points: tuple[bytes, ...] | None) -> tuple[bytes, ...] | None:
+    return points

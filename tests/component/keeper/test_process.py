@@ -137,6 +137,8 @@ def test_it_answers_before_there_is_a_chain(running: Keeper) -> None:
     assert running.refused("commit", {}, "api.sock") is Code.UNAVAILABLE
     assert running.refused("share", {}, "api.sock") is Code.UNAVAILABLE
     assert running.refused("dev_shares") is Code.UNAVAILABLE
+    assert running.refused("self_test") is Code.UNAVAILABLE  # no committee yet, whatever kind of network
+    assert running.refused("self_test", {"sample": 17}) is Code.BAD_PARAMS
     assert "authnet_peers_connected" in running.call("metrics", sock="api.sock")
 
 
@@ -182,7 +184,7 @@ def test_bad_assign_parameters_are_refused(running: Keeper, params: dict[str, An
 
 
 def test_operators_methods_are_not_on_the_public_socket(running: Keeper) -> None:
-    for method in ("observe", "sign_registration", "identity", "drain", "dev_shares", "dev_secrets"):
+    for method in ("observe", "sign_registration", "identity", "drain", "self_test", "dev_shares", "dev_secrets"):
         assert running.refused(method, {}, "api.sock") is Code.UNKNOWN_METHOD
 
 

@@ -26,7 +26,9 @@ from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.views import SessionView
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
+from p2p_dkg.doors.selftest import SelfTestDoor
 from p2p_dkg.faults import FaultPoints
+from p2p_dkg.keystore.shares import ShareShelf
 from p2p_dkg.keystore.store import Keystore, open_keystore
 from p2p_dkg.ports import AssignRequest
 from p2p_dkg.runner.assign import Assigner
@@ -34,6 +36,8 @@ from p2p_dkg.runner.erasure import Eraser
 from p2p_dkg.runner.runner import Runner
 from p2p_dkg.runner.submit import TxDesk
 from p2p_dkg.runner.watch import ChainWatch
+from p2p_dkg.selftest.points import PointDesk
+from p2p_dkg.selftest.tester import SelfTester
 from tests.component.keeper.hub import Hub, HubMesh
 
 NETWORK, CHAIN = "test", "test-1"
@@ -250,6 +254,10 @@ class Node:
         rooms = (self.runner.sessions, self.runner.reshares)
         self.eraser = Eraser(chain, self.watch, self.desk, self.keystore, rooms, self.faults)
         self.watch.listeners.append(self.assigner.hint)
+        shares = ShareShelf(self.keystore, chain)
+        self.points = PointDesk(chain, shares, lambda: self.runner.membership.committees)
+        self.mesh.answer_points(self.points.give)
+        self.self_test = SelfTestDoor(SelfTester(chain, self.points, shares.batches, mesh), self.runner.membership)
         try:
             with self.scope:
                 async with trio.open_nursery() as nursery:

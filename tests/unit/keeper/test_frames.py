@@ -37,7 +37,18 @@ from authnet_core.protocol.reshare.messages import (
 )
 from authnet_core.wire import authnet_pb2
 from authnet_core.wire import peer_pb2 as pb
-from p2p_dkg.network.frames import MAX_FRAME, Frame, Hello, Ping, ReceiptAnswer, ReceiptAsk, decode, encode
+from p2p_dkg.network.frames import (
+    MAX_FRAME,
+    Frame,
+    Hello,
+    Ping,
+    PointAnswer,
+    PointAsk,
+    ReceiptAnswer,
+    ReceiptAsk,
+    decode,
+    encode,
+)
 from p2p_dkg.runner.transactions import to_transaction
 
 SID = b"s" * 32
@@ -63,6 +74,10 @@ GOOD: list[Frame] = [
     ReceiptAsk(7, b"h" * 32, b"\x02" * 33),
     ReceiptAnswer(7, "text", b"s" * 65, b"\x02" * 33),
     ReceiptAnswer(7, "", b"", b""),
+    PointAsk(1 << 62, 3, (0, 7, 1 << 40)),
+    PointAsk(1, 3, tuple(range(16))),
+    PointAnswer(1 << 62, 3, (b"\x02" * 33, b"", b"\x03" * 33)),
+    PointAnswer(1, 3, (b"\x02" * 33,) * 16),
 ]
 BAD = {
     "nothing": b"",
@@ -149,6 +164,11 @@ BAD = {
         receipt_ask=pb.ReceiptAsk(id=1, token_hash=b"h", temp_pub=b"\x02" * 33)
     ).SerializeToString(),
     "long receipt": pb.Frame(receipt_answer=pb.ReceiptAnswer(id=1, data="x" * 1025)).SerializeToString(),
+    "points of no key": pb.Frame(point_ask=pb.PointAsk(id=1, epoch=1)).SerializeToString(),
+    "points of 17 keys": pb.Frame(point_ask=pb.PointAsk(id=1, epoch=1, indexes=range(17))).SerializeToString(),
+    "no points": pb.Frame(point_answer=pb.PointAnswer(id=1, epoch=1)).SerializeToString(),
+    "17 points": pb.Frame(point_answer=pb.PointAnswer(id=1, epoch=1, points=[b""] * 17)).SerializeToString(),
+    "a short point": pb.Frame(point_answer=pb.PointAnswer(id=1, epoch=1, points=[b"\x02" * 32])).SerializeToString(),
     "long receipt signature": pb.Frame(
         receipt_answer=pb.ReceiptAnswer(id=1, data="x", signature=b"s" * 66, node_pub=b"\x02" * 33)
     ).SerializeToString(),

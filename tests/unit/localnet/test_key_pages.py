@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from authnet.commands import build, chain, dev
-from localnet import selftest
 from localnet.places import Places
 
 POOL = {"free": 2_000, "assigned": 900, "masks": 100, "under_way": 500}
@@ -46,21 +45,3 @@ def test_a_gap_does_not_end_a_listing(places: Places, command: list[str]) -> Non
     assert done.exit_code == 0, done.output
     listed = [json.loads(line)["index"] for line in done.stdout.splitlines()]
     assert listed == [i for i in range(3_000) if i not in GAP]
-
-
-def test_the_self_test_draws_among_all_keys_and_opens_no_mask(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest keys too, though masks lie between the others."""
-    drawn: list[int] = []
-
-    def ask(_: Places, path: str) -> Any:
-        if path == "/pool":
-            return {"free": 1, "assigned": 1, "masks": 2, "under_way": 900}
-        if path == "/epoch/2":
-            return {"k": 3}
-        drawn.append(int(path.split("/")[2]))
-        return [{"index": drawn[-1], "mask": True}] if drawn[-1] < 3 else []
-
-    monkeypatch.setattr(selftest, "ask_chain", ask)
-    opened = selftest.open_sampled(places, 2)
-    assert drawn == [0, 1, 2, 3]
-    assert (opened.keys, opened.wrong) == (0, [])

@@ -1,0 +1,1 @@
+"""Whether the shares of this committee open the keys: sampled ones, in the exponent."""
