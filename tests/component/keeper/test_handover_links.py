@@ -9,9 +9,10 @@ import pytest
 import trio
 
 from authnet_core.protocol.selftest import SAMPLE
+from p2p_dkg.network.host import peer_id_of
 from p2p_dkg.network.mesh import Mesh
+from tests.component.keeper.meshes import address_of, free_port
 from tests.component.keeper.test_sessions import run
-from tests.component.keeper.test_transport import address_of, free_port, peer_id_of
 from tests.component.keeper.two_committees import TwoCommittees
 from tests.component.keeper.world import Node, until
 

@@ -7,7 +7,7 @@ import random
 import pytest
 import trio
 
-from tests.component.keeper.test_transport import Node, epoch_of, free_port, run, running, until
+from tests.component.keeper.meshes import Node, epoch_of, free_port, run, running, until
 
 MULTISTREAM = b"\x13/multistream/1.0.0\n"
 JUNK = {

@@ -15,7 +15,7 @@ from p2p_dkg.network.frames import PeerMessage
 from p2p_dkg.network.host import peer_id_of
 from p2p_dkg.network.mesh import Mesh
 from p2p_dkg.ports import Receipt
-from tests.component.keeper.test_transport import CHAIN, SID, address_of, free_port, identity_of, run, seed_of, until
+from tests.component.keeper.meshes import CHAIN, SID, address_of, free_port, identity_of, run, seed_of, until
 
 HASH, KEY = b"h" * 32, b"\x03" * 33
 

@@ -21,7 +21,7 @@ from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.registration import parse_fields, registration_digest
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.rpc_client import RpcClient
-from tests.component.keeper.test_transport import free_port
+from tests.component.keeper.meshes import free_port
 
 TOML = """
 [node]

@@ -14,7 +14,7 @@ from tests.e2e.travellers import VERIFIER, Travellers
 
 KNOWN = 20
 PER_S = 5.0
-PAUSE_S, HURRY_S = 2.0, 0.05
+PAUSE_S, HURRY_S = 6.0, 0.05
 """Between two new accounts."""
 AGAIN_S = 0.25
 TRIES = 8
