@@ -10,7 +10,7 @@ import typer
 from authnet.commands import chaos
 from authnet.commands.options import DEFAULT_DIR, Dir, Json, NodeIndex, ask_daemon, local_network
 from authnet.output import Output, reporting
-from authnet_core.errors import AuthnetError, Code
+from authnet_core.errors import AuthnetError, Code, ConfigError
 from localnet import lifecycle
 from localnet.places import DEFAULT_NODES, DEFAULT_PORT
 
@@ -86,7 +86,10 @@ def logs(
         folders = [found.node_dir(i) / "logs" for i in ([node] if node else found.indexes)]
         if node is None:
             folders.append(found.logs)
-        for path in sorted(p for folder in folders for p in folder.glob(f"{process or '*'}.log")):
+        paths = sorted(p for folder in folders for p in folder.glob(f"{process or '*'}.log"))
+        if not paths:
+            raise ConfigError(f"no log of {process or 'a process'} at {f'node {node}' if node else 'any node'}")
+        for path in paths:
             sys.stdout.write(f"==> {path}\n")
             sys.stdout.write("".join(f"{line}\n" for line in path.read_text(errors="replace").splitlines()[-lines:]))
 
