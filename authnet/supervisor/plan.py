@@ -48,6 +48,11 @@ class Node:
     def genesis(self) -> Path:
         return self.folder / "genesis.json"
 
+    @property
+    def comet_key(self) -> Path:
+        """The last of CometBFT's key files that epoch_manager makes; CometBFT would make some of its own."""
+        return self.folder / "cometbft" / "config" / "node_key.json"
+
     def socket(self, name: str) -> Path:
         return self.folder / "run" / name
 
@@ -91,7 +96,7 @@ def may_start(name: str, node: Node, running: Callable[[str], bool]) -> bool:
         case "abci_app":
             return node.genesis.exists()
         case "cometbft":
-            return running("abci_app") and _accepts(node.socket("abci.sock"))
+            return node.comet_key.exists() and running("abci_app") and _accepts(node.socket("abci.sock"))
         case "node_api":
             return running("cometbft")
         case _:

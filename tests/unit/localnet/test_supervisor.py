@@ -23,7 +23,9 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.node, self.fakes = folder / "node1", folder / "fakes"
         self.fakes.mkdir()
-        (self.node / "cometbft" / "config").mkdir(parents=True)
+        self.comet_key = self.node / "cometbft" / "config" / "node_key.json"
+        self.comet_key.parent.mkdir(parents=True)
+        self.comet_key.touch()
         for name in NAMES:
             text = f"import fake_process\nfake_process.main({name!r})\n"
             (self.fakes / f"{name}.py").write_text(text)
@@ -106,6 +108,15 @@ def test_waits_for_genesis_with_the_chain_but_not_with_registration(world: World
     until(lambda: world.running() == {"p2p_dkg", "epoch_manager"}, "the two that register")
     (world.node / "genesis.json").write_text("{}")
     until(lambda: world.running() == ALL, "the rest after genesis")
+
+
+def test_a_chain_whose_genesis_was_there_first_waits_for_its_keys(world: World) -> None:
+    """As on a chain that goes on from an export: its new nodes have the genesis before their first start."""
+    world.comet_key.unlink()
+    world.run()
+    until(lambda: world.running() == {"p2p_dkg", "epoch_manager", "abci_app"}, "those before the chain")
+    world.comet_key.touch()
+    until(lambda: world.running() == ALL, "the rest")
 
 
 def test_a_killed_process_comes_back_and_the_others_stay(world: World) -> None:
