@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.json_text import NOT_JSON
+from authnet_runtime.logs import get_logger
 from node_api.limits import Slots
 from node_api.replies import read_body, reply_json, reply_refusal
 
@@ -35,6 +36,7 @@ MAX_ANSWER = 4 << 20
 CALLS, CALLS_OF_ONE = 32, 8
 SYNC_KEPT_S, SYNC_ASK_S = 1.0, 2.0
 _MAX_BODY = 4096
+_log = get_logger("comet")
 
 
 class CometCall(msgspec.Struct, frozen=True):
@@ -60,7 +62,8 @@ class CometProxy:
         await self._http.aclose()
 
     async def is_syncing(self) -> bool:
-        """Whether CometBFT says that it fetches blocks still, asked at most once a second; false if it says nothing."""
+        """Whether CometBFT fetches blocks still, as it said last: it is asked at most once a second. True until it has
+        said anything: it answers only after a while when it starts, just when it begins to go through the past."""
         now = anyio.current_time()
         if now - self._asked_at >= SYNC_KEPT_S:
             self._asked_at = now
@@ -68,8 +71,8 @@ class CometProxy:
                 with anyio.fail_after(SYNC_ASK_S):
                     answer = json.loads(await self.relay(CometCall("status")))
                 self._syncing = answer["result"]["sync_info"]["catching_up"] is True
-            except (AuthnetError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
-                self._syncing = False
+            except (AuthnetError, TimeoutError, ValueError, KeyError, TypeError, RecursionError) as error:
+                _log.debug("comet.no_status", reason=type(error).__name__)
         return self._syncing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

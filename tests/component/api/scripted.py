@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import anyio
 import httpx
@@ -25,6 +26,7 @@ from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.views import MemberView
 from authnet_runtime import rpc
 from authnet_runtime.config import NodeConfig, parse_node
+from node_api.comet_proxy import CometProxy
 from node_api.server import run
 from tests.component.api.scripted_chain import NETWORK_ID, ScriptedChain
 from tests.component.api.scripted_keeper import ScriptedKeeper, scripted_token
@@ -139,6 +141,11 @@ async def _run_node(net: ScriptedNet, config: NodeConfig, index: int, *, task_st
         await run(config, task_status=task_status)
 
 
+async def _says_it_is_not(_: CometProxy) -> bool:
+    """In the place of CometBFT, which is not there: its chain is not being synced."""
+    return False
+
+
 @asynccontextmanager
 async def scripted_network(n: int = 5, overrides: str = "") -> AsyncIterator[ScriptedNet]:
     """Everything up; `overrides` are lines of the [api] section."""
@@ -147,6 +154,7 @@ async def scripted_network(n: int = 5, overrides: str = "") -> AsyncIterator[Scr
     net = ScriptedNet(chain, {}, {}, {}, Network("", ""), [])
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(mock.patch.object(CometProxy, "is_syncing", _says_it_is_not))
         group = await stack.enter_async_context(anyio.create_task_group())
         for index in range(1, n + 1):
             place = folder / str(index)
