@@ -31,6 +31,7 @@ CACHE_S = 5.0
 CACHE_ENTRIES = 256
 NEW_KEY_MS = 10_000
 """An account counts as new for this much block time (retrieval.md section 1)."""
+LATE_S, STILL_S = 30.0, 10.0
 
 
 class ChainView:
@@ -44,6 +45,8 @@ class ChainView:
         self.newest: BlockNote | None = None
         self.heard_at = 0.0
         """Monotonic time of the newest block note."""
+        self.late_s = 0.0
+        """How long after its own time the newest block was heard of."""
 
     async def __aenter__(self) -> ChainView:
         await self._stack.enter_async_context(self._reader)
@@ -62,6 +65,7 @@ class ChainView:
             # A note that is no successor of the last one comes after a reconnect: anything may have happened.
             gap = self.newest is None or note.height != self.newest.height + 1
             self.newest, self.heard_at = note, time.monotonic()
+            self.late_s = time.time() - note.time_ms / 1000
             if note.events or gap:
                 self._generation += 1
                 self._cache.clear()
@@ -70,6 +74,12 @@ class ChainView:
     def height(self) -> int:
         """Height of the newest block heard of; 0 before the first."""
         return self.newest.height if self.newest else 0
+
+    @property
+    def is_in_the_past(self) -> bool:
+        """Whether blocks keep coming that were made long ago. CometBFT says that it has caught up when it fetches them
+        by consensus. A chain that stands still is as new as it gets."""
+        return self.late_s > LATE_S and time.monotonic() - self.heard_at < STILL_S
 
     def is_new(self, assigned_ms: int) -> bool:
         """Whether a key was assigned within the last ten seconds of block time: replicated state decides."""

@@ -151,7 +151,7 @@ async def ready(comet: CometProxy, node: Node, request: Request) -> dict[str, An
         raise AuthnetError(Code.UNAVAILABLE, "the first committee is not on chain yet")
     if not (await node.keeper.status()).get("login_ready"):
         raise AuthnetError(Code.UNAVAILABLE, "the keeper serves no logins yet")
-    if await comet.is_syncing():
+    if node.chain.is_in_the_past or await comet.is_syncing():
         # A node that was restored or was away for long goes through the past: keys and committees of then.
         raise AuthnetError(Code.UNAVAILABLE, f"the chain is being synced, at height {node.chain.height}")
     return {"ok": True, "height": node.chain.height, "epoch": epoch.epoch}

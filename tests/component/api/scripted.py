@@ -26,6 +26,7 @@ from authnet_core.protocol.committee import Committee
 from authnet_core.protocol.views import MemberView
 from authnet_runtime import rpc
 from authnet_runtime.config import NodeConfig, parse_node
+from node_api.chain_view import ChainView
 from node_api.comet_proxy import CometProxy
 from node_api.server import run
 from tests.component.api.scripted_chain import NETWORK_ID, ScriptedChain
@@ -155,6 +156,7 @@ async def scripted_network(n: int = 5, overrides: str = "") -> AsyncIterator[Scr
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(mock.patch.object(CometProxy, "is_syncing", _says_it_is_not))
+        stack.enter_context(mock.patch.object(ChainView, "is_in_the_past", False))  # the chain's time is made up
         group = await stack.enter_async_context(anyio.create_task_group())
         for index in range(1, n + 1):
             place = folder / str(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +15,7 @@ from starlette.requests import Request
 
 from authnet_core.errors import AuthnetError, Code
 from node_api import comet_proxy
+from node_api.chain_view import ChainView
 from node_api.comet_proxy import CometProxy
 from node_api.node import Node
 from node_api.rest import ready
@@ -47,14 +49,14 @@ def syncing(value: object) -> dict[str, Any]:
     return {"result": {"sync_info": {"catching_up": value}}}
 
 
-def node() -> Node:
+def node(*, is_in_the_past: bool = False) -> Node:
     async def serving() -> Any:
         return SimpleNamespace(epoch=2)
 
     async def status() -> dict[str, Any]:
         return {"login_ready": True}
 
-    chain = SimpleNamespace(newest=object(), serving_epoch=serving, height=7)
+    chain = SimpleNamespace(newest=object(), serving_epoch=serving, height=7, is_in_the_past=is_in_the_past)
     return cast(Node, SimpleNamespace(chain=chain, keeper=SimpleNamespace(status=status)))
 
 
@@ -62,6 +64,18 @@ async def test_a_node_that_syncs_is_not_ready() -> None:
     with pytest.raises(AuthnetError, match="being synced, at height 7") as caught:
         await ready(Comet(syncing(True)), node(), REQUEST)
     assert caught.value.code is Code.UNAVAILABLE
+
+
+async def test_nor_is_one_whose_blocks_are_old_whatever_comet_says() -> None:
+    with pytest.raises(AuthnetError, match="being synced"):
+        await ready(Comet(syncing(False)), node(is_in_the_past=True), REQUEST)
+
+
+@pytest.mark.parametrize(("late_s", "heard_s_ago", "past"), [(31, 0, True), (29, 0, False), (31, 11, False)])
+def test_blocks_of_long_ago_that_keep_coming_are_the_past(late_s: float, heard_s_ago: float, past: bool) -> None:
+    chain = ChainView(Path("/nowhere"))
+    chain.late_s, chain.heard_at = late_s, time.monotonic() - heard_s_ago
+    assert chain.is_in_the_past is past
 
 
 @pytest.mark.parametrize("silence", [{"error": {}}, [], None])
