@@ -185,11 +185,17 @@ def test_a_transaction_in_a_second_block_is_not_taken_for_refused(tmp_path: Path
     assert "cd" not in desk._sent
 
 
+def has_heard_all(world: World, node: int) -> bool:
+    newest = world.nodes[node].watch.newest
+    return newest is not None and newest.height == world.chain.height
+
+
 def test_a_halted_chain_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p_dkg.runner.assign.WAIT_S", 0.3)
 
     async def check(world: World) -> None:
         world.chain.halted = True
+        await until(lambda: has_heard_all(world, 1))  # or a block comes after the question
         with pytest.raises(AuthnetError) as caught:
             await world.nodes[1].assign(ask())
         assert caught.value.code is Code.CHAIN_STALE
