@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import trio
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import EpochView, HandoverView, MemberView, ParamsView, ReadyNodeView
 from authnet_runtime.chain import BlockNote, Event
-from p2p_dkg.keystore.store import Keystore, open_keystore
+from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.runner import readiness
 from p2p_dkg.runner.assign import Assigner
 from p2p_dkg.runner.committees import LEAVING_MS, Committees, in_grace
@@ -97,16 +96,6 @@ def test_a_node_that_has_left_assigns_nothing(former: tuple[EpochView, ...], cod
 
 
 # -- READY_NODE
-
-
-@pytest.fixture
-def keystore(tmp_path: Path) -> Keystore:
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text("x")
-    passphrase.chmod(0o600)
-    store = open_keystore(tmp_path / "keeper", "test", passphrase, 2)
-    store.bind_chain("test-1", 1)
-    return store
 
 
 class Desk:

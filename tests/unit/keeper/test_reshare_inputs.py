@@ -38,16 +38,11 @@ from tests.unit.keeper.test_reshares import (
     SOURCE,
     Late,
     committees,
-    keystore,
     make,
     offered,
     put,
     view,
 )
-
-__all__ = ["keystore"]
-"""A fixture."""
-
 
 # -- what a machine is given
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ from authnet_core.protocol.views import EpochView, ReshareView
 from authnet_runtime.chain import BlockNote
 from p2p_dkg.faults import FaultPoints
 from p2p_dkg.keystore.pledges import Sighting
-from p2p_dkg.keystore.store import Keystore, open_keystore
+from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.network.directory import Peer
 from p2p_dkg.runner import reshares as reshares_module
 from p2p_dkg.runner.committees import Committees
@@ -31,16 +30,6 @@ RID = b"r" * 32
 SOURCE, MASK_SOURCE = b"s" * 32, b"m" * 32
 OWN = "02" * 33
 OTHERS = [f"{j:02x}" * 33 for j in range(1, 10)]
-
-
-@pytest.fixture
-def keystore(tmp_path: Path) -> Keystore:
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text("x")
-    passphrase.chmod(0o600)
-    store = open_keystore(tmp_path / "keeper", "test", passphrase, 2)
-    store.bind_chain("test-1", 1)
-    return store
 
 
 def committees(*, is_old: bool = True, is_new: bool = False) -> Committees:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from authnet_core.protocol.views import EncKeysView, EncKeyView, SessionView
 from authnet_core.wire import authnet_pb2 as pb
 from authnet_runtime.chain import BlockNote
 from p2p_dkg.faults import FaultPoints
-from p2p_dkg.keystore.store import Keystore, SeenBlock, open_keystore
+from p2p_dkg.keystore.store import Keystore, SeenBlock
 from p2p_dkg.network.directory import Peer
 from p2p_dkg.runner import sessions as sessions_module
 from p2p_dkg.runner.driver import MAX_PER_SENDER, Driver, Surroundings
@@ -30,16 +29,6 @@ from p2p_dkg.runner.watch import ChainWatch
 SID = b"s" * 32
 WANT = WantBundle(SID, 1)
 FIVE = Peer("five", "", "", ((1, 5),))
-
-
-@pytest.fixture
-def keystore(tmp_path: Path) -> Keystore:
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text("x")
-    passphrase.chmod(0o600)
-    store = open_keystore(tmp_path / "keeper", "test", passphrase, 2)
-    store.bind_chain("test-1", 1)
-    return store
 
 
 def around() -> Surroundings:

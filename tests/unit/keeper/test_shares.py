@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
 import trio
 
 from authnet_core.protocol.views import BatchView, KeyView
 from p2p_dkg.keystore.shares import ShareShelf
-from p2p_dkg.keystore.store import Keystore, open_keystore
+from p2p_dkg.keystore.store import Keystore
 
 SID, RID = b"s" * 32, b"r" * 32
 
@@ -47,16 +45,6 @@ def key(index: int, *, epoch: int = 1, sid: bytes = SID, position: int = 0, upgr
 
 def rows(first: int, count: int) -> bytes:
     return b"".join(n.to_bytes(32, "big") + (n + 500).to_bytes(32, "big") for n in range(first, first + count))
-
-
-@pytest.fixture
-def keystore(tmp_path: Path) -> Keystore:
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text("x")
-    passphrase.chmod(0o600)
-    store = open_keystore(tmp_path / "keeper", "test", passphrase, 2)
-    store.bind_chain("test-1", 1)
-    return store
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:

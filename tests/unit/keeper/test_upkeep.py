@@ -3,7 +3,6 @@ folders that the chain does not know, and encryption keys whose counters are spe
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from authnet_core.protocol.views import BatchView, EncKeysView, EpochView, Resha
 from authnet_runtime.chain import BlockNote
 from authnet_runtime.retained import RETAINED_PAGE
 from p2p_dkg.faults import FaultPoints
-from p2p_dkg.keystore.store import Keystore, SeenBlock, open_keystore
+from p2p_dkg.keystore.store import Keystore, SeenBlock
 from p2p_dkg.runner.committees import Committees
 from p2p_dkg.runner.driver import Surroundings
 from p2p_dkg.runner.reshares import Reshares
@@ -24,16 +23,6 @@ from p2p_dkg.runner.watch import ChainWatch
 from tests.unit.keeper.test_committees import epoch, handover, retired
 from tests.unit.keeper.test_reshares import OTHERS, OWN, RID, Late, put, view
 from tests.unit.keeper.test_session_upkeep import SID, final_view
-
-
-@pytest.fixture
-def keystore(tmp_path: Path) -> Keystore:
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text("x")
-    passphrase.chmod(0o600)
-    store = open_keystore(tmp_path / "keeper", "test", passphrase, 2)
-    store.bind_chain("test-1", 1)
-    return store
 
 
 class Membership:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from authnet_core.crypto.secp256k1 import pub
 from authnet_core.errors import AuthnetError, Code
 from authnet_core.protocol.views import BatchView, KeyView
 from p2p_dkg.keystore.shares import ShareShelf
-from p2p_dkg.keystore.store import Keystore, open_keystore
+from p2p_dkg.keystore.store import Keystore
 from p2p_dkg.network.directory import Peer
 from p2p_dkg.runner.committees import Committees
 from p2p_dkg.selftest import points as module
@@ -52,15 +51,11 @@ def rows(first: int) -> bytes:
 
 
 @pytest.fixture
-def keystore(tmp_path: Path) -> Keystore:
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text("x")
-    passphrase.chmod(0o600)
-    store = open_keystore(tmp_path / "keeper", "test", passphrase, 2)
-    store.bind_chain("test-1", 1)
-    store.epoch(1).put_batch(OLD, rows(1000))
-    store.epoch(2).put_batch(NEW, rows(2000))
-    return store
+def keystore(keystore: Keystore) -> Keystore:
+    """With shares of two epochs."""
+    keystore.epoch(1).put_batch(OLD, rows(1000))
+    keystore.epoch(2).put_batch(NEW, rows(2000))
+    return keystore
 
 
 def desk_of(keystore: Keystore, committees: Committees) -> PointDesk:
