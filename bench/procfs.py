@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from localnet.procs import anon_mb, rss_mb
+
 K = TypeVar("K")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -21,25 +23,6 @@ def cpu_s(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def rss_mb(pid: int) -> float:
-    """Resident memory now; 0 if the process is gone."""
-    return _status_mb(pid, "VmRSS:")
-
-
-def anon_mb(pid: int) -> float:
-    """Resident memory of its own: without pages of files (code, tables of a database) that the kernel may drop."""
-    return _status_mb(pid, "RssAnon:")
-
-
-def _status_mb(pid: int, field: str) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    found = next((line.split()[1] for line in lines if line.startswith(field)), "0")
-    return int(found) / 1024
 
 
 def cpu_of(pids: Iterable[int]) -> float:

@@ -26,9 +26,10 @@ from authnet_core.errors import AuthnetError
 from authnet_core.protocol.views import HandoverEndView, HandoverView
 from authnet_runtime.rpc_once import call_once
 from bench import keygen, reshare_cpu
-from bench.procfs import Peaks, Watch, rss_mb
+from bench.procfs import Peaks, Watch
 from bench.whole_network import RAISED_GENESIS, keepers_of
 from localnet.members import read_processes
+from localnet.procs import rss_mb
 from tests.e2e.net import Net
 from tests.e2e.networks import running
 

@@ -14,7 +14,7 @@ from typing import Any
 from bench import keygen
 from bench.client_load import Answer, Wish, run, run_many
 from bench.figures import Timings
-from bench.procfs import Shares, Watch, rss_mb
+from bench.procfs import Shares, Watch
 from localnet import procs
 from tests.e2e.key_checks import door_is_open
 from tests.e2e.net import PROCESSES, Net, wait_for
@@ -118,7 +118,7 @@ def _memory(net: Net) -> dict[str, float]:
     """The largest of each kind of process, after all loads."""
     found = dict.fromkeys(PROCESSES, 0.0)
     for (_, name), pid in net.pids().items():
-        found[name] = max(found[name], round(rss_mb(pid), 1))
+        found[name] = max(found[name], round(procs.rss_mb(pid), 1))
     return found
 
 

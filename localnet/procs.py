@@ -48,6 +48,11 @@ def rss_mb(pid: int) -> float:
     return _status_number(pid, "VmRSS:") / 1024
 
 
+def anon_mb(pid: int) -> float:
+    """Of these what is its own: without pages of files (code, tables of a database) that the kernel may drop."""
+    return _status_number(pid, "RssAnon:") / 1024
+
+
 def make_way(pid: int, steps: int) -> None:
     """Let a process that was just started, and what it will start, be so much nicer than this one."""
     with suppress(ProcessLookupError):
