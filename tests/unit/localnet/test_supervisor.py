@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from authnet.supervisor import plan
+
 HERE = Path(__file__).parent
 NAMES = ("p2p_dkg", "epoch_manager", "abci_app", "node_api")
 ALL = {*NAMES, "cometbft"}
@@ -115,7 +117,11 @@ def test_a_chain_whose_genesis_was_there_first_waits_for_its_keys(world: World) 
     world.comet_key.unlink()
     world.run()
     until(lambda: world.running() == {"p2p_dkg", "epoch_manager", "abci_app"}, "those before the chain")
+    node = plan.load(world.node / "node.toml")
+    until(lambda: plan._accepts(node.socket("abci.sock")), "what the chain stands on")
+    assert not plan.may_start("cometbft", node, lambda _: True)
     world.comet_key.touch()
+    assert plan.may_start("cometbft", node, lambda _: True)
     until(lambda: world.running() == ALL, "the rest")
 
 
